@@ -1,0 +1,122 @@
+/** The settings of one server, after environment and YAML were read, checked and joined. Everything below is plain data. */
+import type { NanoUsd } from '../money.ts';
+import type { LogLevel } from '../log.ts';
+
+export type Mode = 'live' | 'sandbox';
+export type Family = 'eip155' | 'solana';
+
+export interface Config {
+  mode: Mode;
+  server: ServerConfig;
+  dataDir: string;
+  logLevel: LogLevel;
+  secrets: { masterKey: Buffer | null; adminKey: string | null };
+  payments: PaymentsConfig;
+  siwx: SiwxConfig;
+  channels: ChannelConfig[];
+  models: ModelConfig[];
+  limits: LimitsConfig;
+  creditUsd: NanoUsd;
+}
+
+export interface ServerConfig {
+  host: string;
+  /** 0 takes a free port (tests, demo). */
+  port: number;
+  /** Origin without a trailing slash ("https://gw.example.com"); null when PUBLIC_URL is not set. */
+  publicUrl: string | null;
+  trustedProxies: string[];
+  corsOrigins: string[];
+}
+
+export interface PaymentsConfig {
+  minimumTopUp: NanoUsd;
+  inlineMinimum: NanoUsd;
+  suggestedTopUp: NanoUsd;
+  maximumTopUp: NanoUsd;
+  minimumBalance: NanoUsd;
+  /** How much a remote facilitator's word is worth while no RPC of ours confirms it. */
+  exposurePerPayer: NanoUsd;
+  exposureTotal: NanoUsd;
+  networks: NetworkConfig[];
+}
+
+export interface NetworkConfig {
+  /** CAIP-2 id. */
+  network: string;
+  family: Family;
+  /** The name that x402 v1 uses for it ("base"), or null. */
+  v1Name: string | null;
+  payTo: string;
+  /** USDC on this network: lower-case address, or SPL mint in base58. */
+  asset: string;
+  /** EIP-712 domain of the token; EVM only. */
+  domain: { name: string; version: string } | null;
+  facilitator: FacilitatorConfig;
+  rpcUrl: string | null;
+  confirmations: number;
+}
+
+export type FacilitatorConfig =
+  | { kind: 'embedded'; gasKey: string }
+  | { kind: 'remote'; url: string; cdp: { keyId: string; keySecret: string } | null }
+  | { kind: 'sandbox' };
+
+export interface SiwxConfig {
+  replay: 'single-use' | 'session';
+  maxAgeSeconds: number;
+  extraDomains: string[];
+}
+
+export interface ChannelConfig {
+  id: string;
+  provider: string;
+  baseUrl: string;
+  apiKey: string | null;
+  headers: Record<string, string>;
+  group: string;
+  priority: number;
+  weight: number;
+  concurrency: number;
+  timeout: { firstByteMs: number; idleMs: number; totalMs: number };
+  onDisconnect: 'abort' | 'drain';
+  outputLimitField: 'max_tokens' | 'max_completion_tokens';
+  vendor: string | null;
+}
+
+export type PriceUnit =
+  | 'input_token'
+  | 'cached_input_token'
+  | 'cache_write_token'
+  | 'output_token'
+  | 'reasoning_token'
+  | 'request';
+
+export interface PriceRule {
+  unit: PriceUnit;
+  /** The price is for this many units. */
+  per: number;
+  /** Decimal string of US dollars, as written; pricing.ts alone multiplies it. */
+  usd: string;
+}
+
+export interface ModelConfig {
+  id: string;
+  type: 'text' | 'embedding';
+  context: number;
+  maxOutput: number;
+  defaultOutput: number;
+  routes: { channel: string; model: string }[];
+  price: { rules: PriceRule[]; version: string };
+}
+
+export interface LimitsConfig {
+  bodyBytes: number;
+  headerBytes: number;
+  upstreamBodyBytes: number;
+  sseLineBytes: number;
+  connections: number;
+  headersTimeoutMs: number;
+  requestTimeoutMs: number;
+  drainMs: number;
+}

@@ -1,0 +1,156 @@
+/** The tables as Kysely sees them. Amounts are nano-USD unless a name says otherwise; times are Unix milliseconds. */
+
+export interface Tables {
+  meta: { key: string; value: string };
+  accounts: AccountRow;
+  wallets: WalletRow;
+  api_keys: ApiKeyRow;
+  key_windows: KeyWindowRow;
+  holds: HoldRow;
+  entries: EntryRow;
+  seals: SealRow;
+  payments: PaymentRow;
+  payment_identifiers: PaymentIdentifierRow;
+  siwx_nonces: { id: string; expires_at: number };
+}
+
+export interface AccountRow {
+  id: string;
+  kind: 'wallet' | 'house';
+  label: string;
+  posted: number;
+  held: number;
+  credit_line: number;
+  state: 'active' | 'frozen';
+  created_at: number;
+}
+
+export interface WalletRow {
+  family: string;
+  /** '' for key pairs, the CAIP-2 id for contract wallets. */
+  chain: string;
+  address: string;
+  account_id: string;
+  created_at: number;
+}
+
+export interface ApiKeyRow {
+  id: string;
+  account_id: string;
+  parent_id: string | null;
+  type: 'INFERENCE' | 'ADMIN';
+  description: string;
+  /** HMAC-SHA-256 of the key under the pepper, hex. */
+  hash: string;
+  last4: string;
+  state: 'active' | 'revoked';
+  expires_at: number | null;
+  created_at: number;
+}
+
+export interface KeyWindowRow {
+  key_id: string;
+  period: 'EPOCH' | 'MONTH' | 'LIFETIME';
+  /** "2026-11-21", "2026-11" or "". */
+  start: string;
+  captured: number;
+  held: number;
+}
+
+export interface HoldRow {
+  id: string;
+  account_id: string;
+  key_id: string | null;
+  amount: number;
+  captured: number;
+  shortfall: number;
+  state: 'open' | 'captured' | 'voided' | 'expired';
+  day: string;
+  month: string;
+  /** The server instance that took it; a start voids what earlier instances left open. */
+  instance: string;
+  purpose: string;
+  model: string | null;
+  request_id: string | null;
+  price_version: string | null;
+  /** JSON of what was measured, with `estimated: true` where it was not reported. */
+  usage: string | null;
+  created_at: number;
+  expires_at: number;
+  resolved_at: number | null;
+}
+
+export type EntryKind =
+  | 'DEPOSIT'
+  | 'CHARGE'
+  | 'REFUND'
+  | 'WITHDRAWAL'
+  | 'GRANT'
+  | 'ADJUST'
+  | 'SHORTFALL'
+  | 'REVERSAL';
+
+export interface EntryRow {
+  seq: number;
+  at: number;
+  kind: EntryKind;
+  /** Id of the entry's own cause: a hold, a payment, a grant … Unique with the kind. */
+  ref: string;
+  debit_account: string;
+  credit_account: string;
+  amount: number;
+  /** Posted balance of the customer's account after the entry; null where both sides are system accounts. */
+  balance_after: number | null;
+  request_id: string | null;
+  model: string | null;
+}
+
+export interface SealRow {
+  seq: number;
+  writer: string;
+  first_entry: number;
+  last_entry: number;
+  previous: string;
+  hash: string;
+  at: number;
+}
+
+export type PaymentState = 'received' | 'submitted' | 'settled' | 'failed' | 'expired' | 'reversed';
+
+export interface PaymentRow {
+  id: string;
+  network: string;
+  asset: string;
+  identity: string;
+  payer: string;
+  pay_to: string;
+  /** USDC base units as decimal text. */
+  units: string;
+  state: PaymentState;
+  /** JSON of the SignedPayment. */
+  payment: string;
+  /** 'v1' | 'v2' | 'hybrid', and the header it came in. */
+  dialect: string;
+  transaction_id: string | null;
+  raw_transaction: string | null;
+  block: string | null;
+  is_final: number;
+  account_id: string | null;
+  /** Why it failed, or what is being waited for. */
+  reason: string | null;
+  valid_before: number | null;
+  attempts: number;
+  created_at: number;
+  submitted_at: number | null;
+  settled_at: number | null;
+  next_check_at: number | null;
+  /** 1 when credited on a facilitator's word alone, until our own RPC sees the transfer. */
+  is_exposed: number;
+}
+
+export interface PaymentIdentifierRow {
+  payer: string;
+  identifier: string;
+  payment_id: string;
+  created_at: number;
+}
