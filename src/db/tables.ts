@@ -81,14 +81,7 @@ export interface HoldRow {
 }
 
 export type EntryKind =
-  | 'DEPOSIT'
-  | 'CHARGE'
-  | 'REFUND'
-  | 'WITHDRAWAL'
-  | 'GRANT'
-  | 'ADJUST'
-  | 'SHORTFALL'
-  | 'REVERSAL';
+  'DEPOSIT' | 'CHARGE' | 'REFUND' | 'WITHDRAWAL' | 'GRANT' | 'ADJUST' | 'SHORTFALL' | 'REVERSAL';
 
 export interface EntryRow {
   seq: number;

@@ -8,6 +8,10 @@ export async function up(db: Kysely<unknown>, ddl: Ddl): Promise<void> {
 
 function statements({ text, int, table }: Ddl): string[] {
   return [
+    `create table meta (
+      key ${text} primary key,
+      value ${text} not null
+    ) ${table}`,
     `create table accounts (
       id ${text} primary key,
       kind ${text} not null check (kind in ('wallet', 'house')),

@@ -1,0 +1,67 @@
+/** Accounts and the wallets that own them, for reading; rows are made by the ledger's write operations. */
+import type { Kysely } from 'kysely';
+import type { Wallet } from './auth/principal.ts';
+import type { EntryRow, Tables } from './db/tables.ts';
+import { AppError } from './errors.ts';
+import type { Balance } from './ledger/operations.ts';
+import { nanoUsd, ZERO_USD } from './money.ts';
+
+const MAX_CACHED_WALLETS = 50_000;
+
+export class Accounts {
+  readonly #read: Kysely<Tables>;
+  /** A wallet keeps its account for ever, so a hit never goes stale. */
+  readonly #byWallet = new Map<string, string>();
+
+  constructor(read: Kysely<Tables>) {
+    this.#read = read;
+  }
+
+  /** The account of a wallet, or null when it never paid. */
+  async walletAccount(wallet: Wallet): Promise<string | null> {
+    const key = `${wallet.family} ${wallet.chain} ${wallet.address}`;
+    const cached = this.#byWallet.get(key);
+    if (cached !== undefined) return cached;
+    const row = await this.#read
+      .selectFrom('wallets')
+      .select('account_id')
+      .where('family', '=', wallet.family)
+      .where('chain', '=', wallet.chain)
+      .where('address', '=', wallet.address)
+      .executeTakeFirst();
+    if (!row) return null;
+    if (this.#byWallet.size >= MAX_CACHED_WALLETS) this.#byWallet.clear();
+    this.#byWallet.set(key, row.account_id);
+    return row.account_id;
+  }
+
+  /** Posted and held of an account; zero for null, a wallet without one. */
+  async balance(accountId: string | null): Promise<Balance> {
+    if (accountId === null) return { posted: ZERO_USD, held: ZERO_USD };
+    const row = await this.#read
+      .selectFrom('accounts')
+      .select(['posted', 'held'])
+      .where('id', '=', accountId)
+      .executeTakeFirst();
+    if (!row) throw new AppError('not_found', 'There is no such account.');
+    return { posted: nanoUsd(row.posted), held: nanoUsd(row.held) };
+  }
+
+  /** Entries of an account, newest first. */
+  async entries(
+    accountId: string | null,
+    page: { limit: number; offset: number },
+  ): Promise<EntryRow[]> {
+    if (accountId === null) return [];
+    return this.#read
+      .selectFrom('entries')
+      .selectAll()
+      .where((eb) =>
+        eb.or([eb('debit_account', '=', accountId), eb('credit_account', '=', accountId)]),
+      )
+      .orderBy('seq', 'desc')
+      .limit(page.limit)
+      .offset(page.offset)
+      .execute();
+  }
+}

@@ -1,0 +1,65 @@
+/** Opens a database: which dialect, which migrations. Callers see Kysely, row sources and storage faults, never a dialect. */
+import { Kysely, sql } from 'kysely';
+import { Migrator, type Migration, type MigrationProvider } from 'kysely/migration';
+import { sqliteDdl, sqliteDialect, sqliteRows, type SqliteAccess } from './sqlite.ts';
+import * as money from './migrations/0001-money.ts';
+import type { Tables } from './tables.ts';
+
+export interface Database {
+  db: Kysely<Tables>;
+  /** See sqliteRows. */
+  rows(columns: readonly string[]): string;
+  close(): Promise<void>;
+}
+
+/** Opens `file` for its one writer (creating it) or for reading only. */
+export function openDatabase(file: string, access: SqliteAccess): Database {
+  const db = new Kysely<Tables>({ dialect: sqliteDialect(file, access) });
+  return { db, rows: sqliteRows, close: () => db.destroy() };
+}
+
+const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
+  '0001-money': (db) => money.up(db, sqliteDdl),
+};
+
+/** Brings the tables to this program's version; throws when a newer program has been here. */
+export async function migrate(database: Database): Promise<void> {
+  const provider: MigrationProvider = {
+    async getMigrations() {
+      const entries = Object.entries(MIGRATIONS).map(([name, up]): [string, Migration] => [
+        name,
+        { up },
+      ]);
+      return Object.fromEntries(entries);
+    },
+  };
+  const migrator = new Migrator({ db: database.db, provider });
+  const { error } = await migrator.migrateToLatest();
+  if (error) throw new Error(`the database cannot be brought up to date: ${text(error)}`);
+}
+
+/** The database's own full check; [] when it finds nothing wrong. */
+export async function checkFile(database: Database): Promise<string[]> {
+  const { rows } = await sql<{ quick_check: string }>`pragma quick_check`.execute(database.db);
+  return rows.map((row) => row.quick_check).filter((line) => line !== 'ok');
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+export interface ExclusiveFile {
+  release(): Promise<void>;
+}
+
+/** Takes `file` for this process alone until release or the process's end; throws at once when another has it. */
+export async function holdExclusively(file: string): Promise<ExclusiveFile> {
+  const db = new Kysely<unknown>({ dialect: sqliteDialect(file, 'lock') });
+  try {
+    await sql`begin exclusive`.execute(db);
+  } catch (error) {
+    await db.destroy().catch(() => {});
+    throw error;
+  }
+  return { release: () => db.destroy() };
+}

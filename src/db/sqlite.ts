@@ -1,0 +1,217 @@
+/**
+ * SQLite through npm's `sqlite3`: the Kysely dialect and every word of SQL that PostgreSQL spells differently.
+ * Facts that shape it: sqlite3 binds a bigint as NULL and rounds integers beyond 2^53, so both are refused here; it does not
+ * order two statements in flight, so a connection that writes has one user, which awaits each statement.
+ */
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely';
+import sqlite3 from 'sqlite3';
+import type { Ddl } from './ddl.ts';
+
+export const sqliteDdl: Ddl = { text: 'text', int: 'integer', table: 'strict' };
+
+/**
+ * A row source for set-based statements: `(select …)` over one parameter, a JSON array of arrays, with these column names.
+ */
+export function sqliteRows(columns: readonly string[]): string {
+  const list = columns.map((column, index) => `value ->> ${index} as ${column}`);
+  return `(select ${list.join(', ')} from json_each(?))`;
+}
+
+const MAX_STATEMENTS = 512;
+const BUSY_TIMEOUT_MS = 5_000;
+
+export type SqliteAccess = 'write' | 'read' | 'lock';
+
+export function sqliteDialect(file: string, access: SqliteAccess): Dialect {
+  return {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new SqliteDriver(file, access),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  };
+}
+
+class SqliteDriver implements Driver {
+  readonly #file: string;
+  readonly #access: SqliteAccess;
+  #connection: SqliteConnection | null = null;
+
+  constructor(file: string, access: SqliteAccess) {
+    this.#file = file;
+    this.#access = access;
+  }
+
+  async init(): Promise<void> {
+    const flags =
+      this.#access === 'read'
+        ? sqlite3.OPEN_READONLY
+        : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
+    const database = await new Promise<sqlite3.Database>((resolve, reject) => {
+      const opened = new sqlite3.Database(this.#file, flags, (error) =>
+        error ? reject(error) : resolve(opened),
+      );
+    });
+    this.#connection = new SqliteConnection(database);
+    for (const pragma of this.#pragmas()) await this.#connection.run(`pragma ${pragma}`);
+  }
+
+  #pragmas(): string[] {
+    if (this.#access === 'lock') return ['busy_timeout = 0'];
+    const both = [`busy_timeout = ${BUSY_TIMEOUT_MS}`, 'trusted_schema = off'];
+    if (this.#access === 'read') return [...both, 'query_only = on'];
+    return [
+      ...both,
+      'journal_mode = wal',
+      'synchronous = full',
+      'foreign_keys = on',
+      'cell_size_check = on',
+    ];
+  }
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    if (!this.#connection) throw new Error('the database is closed');
+    return this.#connection;
+  }
+
+  /** `immediate`: a deferred transaction that reads and then writes fails at once when another process wrote in between. */
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await (connection as SqliteConnection).run(
+      this.#access === 'write' ? 'begin immediate' : 'begin',
+    );
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await (connection as SqliteConnection).run('commit');
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    await (connection as SqliteConnection).run('rollback');
+  }
+
+  async savepoint(connection: DatabaseConnection, name: string): Promise<void> {
+    await (connection as SqliteConnection).run(`savepoint ${name}`);
+  }
+
+  async rollbackToSavepoint(connection: DatabaseConnection, name: string): Promise<void> {
+    await (connection as SqliteConnection).run(`rollback to ${name}`);
+  }
+
+  async releaseSavepoint(connection: DatabaseConnection, name: string): Promise<void> {
+    await (connection as SqliteConnection).run(`release ${name}`);
+  }
+
+  async releaseConnection(): Promise<void> {}
+
+  async destroy(): Promise<void> {
+    await this.#connection?.close();
+    this.#connection = null;
+  }
+}
+
+class SqliteConnection implements DatabaseConnection {
+  readonly #database: sqlite3.Database;
+  readonly #statements = new Map<string, sqlite3.Statement>();
+
+  constructor(database: sqlite3.Database) {
+    this.#database = database;
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const parameters = query.parameters.map(bindable);
+    const statement = this.#statements.get(query.sql) ?? (await this.#prepare(query.sql));
+    if (returnsRows(query.sql)) return { rows: await all<R>(statement, parameters) };
+    return { rows: [], numAffectedRows: BigInt(await change(statement, parameters)) };
+  }
+
+  // eslint-disable-next-line require-yield
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('streaming queries are not supported: page instead');
+  }
+
+  async run(sql: string): Promise<void> {
+    const statement = this.#statements.get(sql) ?? (await this.#prepare(sql));
+    // Stepped to its end: a pragma left at its row keeps a lock.
+    await all(statement, []);
+  }
+
+  #prepare(sql: string): Promise<sqlite3.Statement> {
+    return new Promise((resolve, reject) => {
+      const statement = this.#database.prepare(sql, (error: Error | null) => {
+        if (error) return reject(error);
+        this.#keep(sql, statement);
+        return resolve(statement);
+      });
+    });
+  }
+
+  /** Statements stay prepared; ad-hoc texts beyond the bound push the oldest out. */
+  #keep(sql: string, statement: sqlite3.Statement): void {
+    const oldest = this.#statements.keys().next();
+    if (this.#statements.size >= MAX_STATEMENTS && !oldest.done) {
+      this.#statements.get(oldest.value)?.finalize();
+      this.#statements.delete(oldest.value);
+    }
+    this.#statements.set(sql, statement);
+  }
+
+  async close(): Promise<void> {
+    for (const statement of this.#statements.values()) {
+      await new Promise<void>((resolve) => statement.finalize(() => resolve()));
+    }
+    this.#statements.clear();
+    await new Promise<void>((resolve, reject) =>
+      this.#database.close((error) => (error ? reject(error) : resolve())),
+    );
+  }
+}
+
+function bindable(value: unknown): unknown {
+  if (typeof value === 'bigint')
+    throw new TypeError('sqlite3 binds a bigint as NULL: pass a safe integer');
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw new TypeError(`not a safe integer: ${value}`);
+  }
+  return value;
+}
+
+function returnsRows(sql: string): boolean {
+  return /^\s*(select|with|pragma|explain)/i.test(sql) || /\breturning\b/i.test(sql);
+}
+
+function all<R>(statement: sqlite3.Statement, parameters: unknown[]): Promise<R[]> {
+  return new Promise((resolve, reject) => {
+    statement.all(parameters, (error: Error | null, rows: R[]) => {
+      if (error) return reject(error);
+      return unsafeInteger(rows)
+        ? reject(new RangeError('the database holds an integer beyond 2^53'))
+        : resolve(rows);
+    });
+  });
+}
+
+function unsafeInteger(rows: readonly unknown[]): boolean {
+  for (const row of rows) {
+    for (const value of Object.values(row as Record<string, unknown>)) {
+      if (typeof value === 'number' && !Number.isSafeInteger(value)) return true;
+    }
+  }
+  return false;
+}
+
+function change(statement: sqlite3.Statement, parameters: unknown[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    statement.run(parameters, function done(this: sqlite3.RunResult, error: Error | null) {
+      if (error) reject(error);
+      else resolve(this.changes);
+    });
+  });
+}

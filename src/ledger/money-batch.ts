@@ -1,0 +1,247 @@
+/**
+ * The set-based half of a batch: holds, resolutions and nonces that arrived together. Every counter they touch is read once,
+ * each is decided in arrival order in memory (a refusal consumes nothing), and the outcome is written with a few statements
+ * over JSON arrays that still carry the guards. A guard that does not hold throws GuardMiss: the writer rolls back and applies
+ * the operations one by one.
+ */
+import { AppError } from '../errors.ts';
+import { utcDay, utcMonth } from '../clock.ts';
+import { newId } from '../ids.ts';
+import { type NanoUsd, nanoUsd, ZERO_USD } from '../money.ts';
+import {
+  type Balance,
+  type EntryTuple,
+  type FastOp,
+  type Hold,
+  type ReserveOp,
+  type ResolveOp,
+  SYSTEM,
+} from './operations.ts';
+import type { AccountState, Statements } from './statements.ts';
+
+export class GuardMiss extends Error {}
+
+export interface BatchContext {
+  statements: Statements;
+  nowMs: number;
+  instance: string;
+  /** Adds an entry to the batch; its seq is assigned in order. */
+  addEntry(entry: Omit2<EntryTuple>): void;
+  /** Windows known to have a row already. */
+  windows: Set<string>;
+}
+
+type Omit2<T extends unknown[]> = T extends [unknown, unknown, ...infer Rest] ? Rest : never;
+
+type Outcome = () => void;
+
+interface Plan {
+  accounts: Map<string, AccountState>;
+  moves: Map<string, [posted: number, held: number]>;
+  windows: Map<
+    string,
+    [key: string, period: string, start: string, captured: number, held: number]
+  >;
+  holds: unknown[][];
+  resolutions: unknown[][];
+  seen: Set<string>;
+  outcomes: Outcome[];
+}
+
+/** Applies the operations; answers what to tell each caller once the batch is durable. */
+export async function applyMoney(ops: readonly FastOp[], batch: BatchContext): Promise<Outcome[]> {
+  const plan: Plan = {
+    accounts: await batch.statements.accounts(accountIds(ops)),
+    moves: new Map(),
+    windows: new Map(),
+    holds: [],
+    resolutions: [],
+    seen: new Set(),
+    outcomes: [],
+  };
+  const nonces = ops.filter((op) => op.type === 'nonce');
+  const fresh = nonces.length
+    ? await batch.statements.insertNonces(nonces.map((op) => [op.id, op.expiresAtMs]))
+    : null;
+  for (const op of ops) {
+    if (op.type === 'reserve') decideReserve(op, plan, batch);
+    else if (op.type === 'resolve') decideResolve(op, plan, batch);
+    else {
+      // Two uses of one nonce in a batch: the first in arrival order has it.
+      const isFirst = fresh!.delete(op.id);
+      plan.outcomes.push(() => op.resolve(isFirst));
+    }
+  }
+  await writePlan(plan, batch);
+  return plan.outcomes;
+}
+
+function accountIds(ops: readonly FastOp[]): string[] {
+  const ids = new Set<string>();
+  for (const op of ops) {
+    if (op.type === 'reserve') ids.add(op.request.accountId);
+    else if (op.type === 'resolve') ids.add(op.hold.accountId);
+  }
+  return [...ids];
+}
+
+function decideReserve(op: ReserveOp, plan: Plan, batch: BatchContext): void {
+  const { request } = op;
+  const account = plan.accounts.get(request.accountId);
+  const refusal = refuse(request.amount, request.atLeast ?? request.amount, account);
+  if (refusal || !account) {
+    plan.outcomes.push(() => op.reject(refusal));
+    return;
+  }
+  const amount = nanoUsd(Math.min(request.amount, available(account)));
+  move(plan, request.accountId, 0, amount);
+  const hold: Hold = {
+    id: newId('hold'),
+    accountId: request.accountId,
+    keyId: request.keyId,
+    amount,
+    day: utcDay(batch.nowMs),
+    month: utcMonth(batch.nowMs),
+    requestId: request.requestId,
+    model: request.model,
+    balance: balanceOf(account),
+  };
+  count(plan, hold, 0, amount);
+  plan.holds.push([
+    hold.id,
+    hold.accountId,
+    hold.keyId,
+    amount,
+    hold.day,
+    hold.month,
+    batch.instance,
+    request.purpose,
+    request.model,
+    request.requestId,
+    request.priceVersion,
+    batch.nowMs,
+    batch.nowMs + request.ttlMs,
+  ]);
+  plan.outcomes.push(() => op.resolve(hold));
+}
+
+function refuse(
+  amount: NanoUsd,
+  atLeast: NanoUsd,
+  account: AccountState | undefined,
+): AppError | null {
+  if (amount < 0 || atLeast < 0 || atLeast > amount) {
+    return new AppError('internal', `a hold of ${atLeast} to ${amount} nano-USD makes no sense`);
+  }
+  if (!account) return new AppError('internal', 'a hold needs an account that exists');
+  if (account.state === 'frozen') {
+    return new AppError('account_frozen', 'This account is frozen. Write to the operator.');
+  }
+  const left = available(account);
+  if (left >= atLeast) return null;
+  return new AppError(
+    'insufficient_balance',
+    'The balance does not cover what this request may cost.',
+    {
+      details: { availableNano: left, neededNano: atLeast, ceilingNano: amount },
+    },
+  );
+}
+
+function available(account: AccountState): number {
+  return account.posted + account.credit_line - account.held;
+}
+
+function decideResolve(op: ResolveOp, plan: Plan, batch: BatchContext): void {
+  const { hold } = op;
+  const account = plan.accounts.get(hold.accountId);
+  // A second resolution of one hold is told what the first one did, from the row: not here.
+  if (!account || plan.seen.has(hold.id)) throw new GuardMiss(`hold ${hold.id}`);
+  plan.seen.add(hold.id);
+  const charged = op.state === 'captured' ? nanoUsd(Math.min(op.cost, hold.amount)) : ZERO_USD;
+  const shortfall = op.state === 'captured' ? nanoUsd(op.cost - charged) : ZERO_USD;
+  move(plan, hold.accountId, -charged, -hold.amount);
+  count(plan, hold, charged, -hold.amount);
+  const { requestId, model, id } = hold;
+  if (charged > 0) {
+    const { posted } = account;
+    const { revenue } = SYSTEM;
+    batch.addEntry(['CHARGE', id, hold.accountId, revenue, charged, posted, requestId, model]);
+  }
+  if (shortfall > 0) {
+    const { shortfall: from, revenue } = SYSTEM;
+    batch.addEntry(['SHORTFALL', id, from, revenue, shortfall, null, requestId, model]);
+  }
+  plan.resolutions.push([id, op.state, charged, shortfall, op.usage, batch.nowMs]);
+  const balance = balanceOf(account);
+  plan.outcomes.push(() => op.resolve({ charged, shortfall, balance, wasResolvedBefore: false }));
+}
+
+function balanceOf(account: AccountState): Balance {
+  return { posted: nanoUsd(account.posted), held: nanoUsd(account.held) };
+}
+
+function move(plan: Plan, accountId: string, posted: number, held: number): void {
+  const account = plan.accounts.get(accountId)!;
+  account.posted += posted;
+  account.held += held;
+  const sum = plan.moves.get(accountId);
+  if (sum) {
+    sum[0] += posted;
+    sum[1] += held;
+  } else plan.moves.set(accountId, [posted, held]);
+}
+
+/** Every key counts all three windows, whether or not it has a limit today. */
+function count(plan: Plan, hold: Hold, captured: number, held: number): void {
+  if (hold.keyId === null) return;
+  countIn(plan, hold.keyId, 'EPOCH', hold.day, captured, held);
+  countIn(plan, hold.keyId, 'MONTH', hold.month, captured, held);
+  countIn(plan, hold.keyId, 'LIFETIME', '', captured, held);
+}
+
+function countIn(
+  plan: Plan,
+  key: string,
+  period: string,
+  start: string,
+  captured: number,
+  held: number,
+): void {
+  const id = `${key} ${period} ${start}`;
+  const sum = plan.windows.get(id);
+  if (sum) {
+    sum[3] += captured;
+    sum[4] += held;
+  } else plan.windows.set(id, [key, period, start, captured, held]);
+}
+
+async function writePlan(plan: Plan, { statements, windows }: BatchContext): Promise<void> {
+  const moves = [...plan.moves].map(([id, [posted, held]]) => [id, posted, held]);
+  if (moves.length) expectRows(await statements.moveAccounts(moves), moves.length);
+  if (plan.windows.size) {
+    const missing = [...plan.windows].filter(([id]) => !windows.has(id));
+    if (missing.length) {
+      await statements.openWindows(missing.map(([, [key, period, start]]) => [key, period, start]));
+    }
+    const rows = [...plan.windows.values()];
+    expectRows(await statements.countWindows(rows), rows.length);
+  }
+  if (plan.holds.length) expectRows(await statements.insertHolds(plan.holds), plan.holds.length);
+  if (plan.resolutions.length) {
+    expectRows(await statements.resolveHolds(plan.resolutions), plan.resolutions.length);
+  }
+  // Only once the batch is durable may later batches rely on the rows.
+  plan.outcomes.push(() => rememberWindows(windows, plan.windows.keys()));
+}
+
+const MAX_KNOWN_WINDOWS = 50_000;
+
+function rememberWindows(known: Set<string>, ids: Iterable<string>): void {
+  if (known.size > MAX_KNOWN_WINDOWS) known.clear();
+  for (const id of ids) known.add(id);
+}
+
+function expectRows(touched: number, expected: number): void {
+  if (touched !== expected) throw new GuardMiss(`${touched} rows instead of ${expected}`);
+}

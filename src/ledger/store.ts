@@ -1,0 +1,257 @@
+/** Opens the data directory: lock, database, mode stamp, seals, what the last process left behind. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, statfs, stat, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Accounts } from '../accounts.ts';
+import type { Clock } from '../clock.ts';
+import type { Mode } from '../config/config.ts';
+import { type Database, migrate, openDatabase } from '../db/open.ts';
+import { newId } from '../ids.ts';
+import { Keys } from '../keys.ts';
+import type { Log } from '../log.ts';
+import { masterKey, seal, unseal } from '../secrets.ts';
+import { holdOf, Ledger } from './ledger.ts';
+import { type DataDirLock, lockDataDir } from './lock.ts';
+import { type Head, readHead, writeHead } from './seal.ts';
+import { BatchWriter } from './writer.ts';
+
+export const DATABASE_FILE = 'farebox.db';
+export const HEAD_FILE = 'ledger.head';
+const RESERVE_FILE = 'reserve';
+const RESERVE_BYTES = 4 * 1024 * 1024;
+const SWEEP_MS = 1_000;
+const MAX_SWEPT = 500;
+
+export interface StoreOptions {
+  dataDir: string;
+  mode: Mode;
+  masterKey?: Buffer | null;
+  clock: Clock;
+  log: Log;
+  pid?: number;
+  /** The storage failed or the seals broke: the process must end. */
+  onFatal(error: unknown): void;
+}
+
+export interface Store {
+  ledger: Ledger;
+  accounts: Accounts;
+  keys: Keys;
+  masterKey: Buffer;
+  /** Gives back holds whose time is over, forgets used-up nonces, saves the head of the seals. */
+  sweep(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Throws when the directory is in use, of the other mode, or its ledger was tampered with or rolled back. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { dataDir, clock, log } = options;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const lock = await lockDataDir(dataDir, options.pid ?? 0);
+  try {
+    const database = openDatabase(join(dataDir, DATABASE_FILE), 'write');
+    await migrate(database);
+    await stampMode(database, options.mode);
+    const instance = await metaValue(database, 'instance', () => newId('inst'));
+    const key = await masterKey(dataDir, options.masterKey ?? null);
+    const pepper = await keyPepper(database, key);
+    const writer = new BatchWriter({
+      database,
+      clock,
+      instance,
+      onFatal: options.onFatal,
+      onFull: async () => {
+        log.error('storage_full', { dataDir });
+        await rm(join(dataDir, RESERVE_FILE), { force: true });
+      },
+    });
+    await writer.open();
+    await checkHead(database, dataDir, writer.head);
+    await fillReserve(dataDir, log);
+    const reader = openDatabase(join(dataDir, DATABASE_FILE), 'read');
+    const ledger = new Ledger(writer, reader.db);
+    const accounts = new Accounts(reader.db);
+    const keys = new Keys({ ledger, pepper, clock });
+    await voidLeftOpen(ledger, instance, log);
+    const parts = { database, reader, writer, lock, ledger, dataDir, clock, log };
+    const upkeep = startUpkeep(parts);
+    return {
+      ledger,
+      accounts,
+      keys,
+      masterKey: key,
+      sweep: upkeep.sweep,
+      close: () => closeStore(parts, upkeep.stop),
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+interface Parts {
+  database: Database;
+  reader: Database;
+  writer: BatchWriter;
+  lock: DataDirLock;
+  ledger: Ledger;
+  dataDir: string;
+  clock: Clock;
+  log: Log;
+}
+
+async function closeStore(parts: Parts, stopUpkeep: () => Promise<void>): Promise<void> {
+  await stopUpkeep();
+  await parts.writer.close();
+  await writeHead(join(parts.dataDir, HEAD_FILE), parts.writer.head);
+  await parts.reader.close();
+  await parts.database.close();
+  await parts.lock.release();
+}
+
+async function metaValue(database: Database, key: string, make: () => string): Promise<string> {
+  const row = await database.db
+    .selectFrom('meta')
+    .select('value')
+    .where('key', '=', key)
+    .executeTakeFirst();
+  if (row) return row.value;
+  const value = make();
+  await database.db.insertInto('meta').values({ key, value }).execute();
+  return value;
+}
+
+/** Live and sandbox never mix: a database belongs to the mode it was made in. */
+async function stampMode(database: Database, mode: Mode): Promise<void> {
+  const stamped = await metaValue(database, 'mode', () => mode);
+  if (stamped === mode) return;
+  throw new Error(
+    `This data directory was made in ${stamped} mode and cannot be opened in ${mode} mode: give each mode a DATA_DIR of its own.`,
+  );
+}
+
+async function keyPepper(database: Database, key: Buffer): Promise<Buffer> {
+  const place = 'meta/key_pepper';
+  const sealed = await metaValue(database, 'key_pepper', () => seal(key, place, randomBytes(32)));
+  try {
+    return unseal(key, place, sealed);
+  } catch (error) {
+    throw new Error(
+      'The master key does not open this data directory: set FAREBOX_MASTER_KEY to the key it was made with.',
+      { cause: error },
+    );
+  }
+}
+
+/** The head file is written after commits, so a database that is behind it, or differs at it, lost or changed history. */
+async function checkHead(database: Database, dataDir: string, head: Head): Promise<void> {
+  const file = join(dataDir, HEAD_FILE);
+  const kept = await readHead(file);
+  if (kept === null || kept.seq === 0) return;
+  const row = await database.db
+    .selectFrom('seals')
+    .select('hash')
+    .where('seq', '=', kept.seq)
+    .executeTakeFirst();
+  if (row?.hash === kept.hash) return;
+  throw new Error(
+    row
+      ? `The ledger was changed: seal ${kept.seq} differs from ${file}. Restore a backup.`
+      : `The ledger was rolled back: ${file} knows seal ${kept.seq}, the database ends at ${head.seq}. Restore the newest database, or remove ${file} to accept the loss.`,
+  );
+}
+
+/** A file to delete when the disk is full, so that running requests can still be settled. */
+async function fillReserve(dataDir: string, log: Log): Promise<void> {
+  const file = join(dataDir, RESERVE_FILE);
+  const old = await stat(file).catch(() => null);
+  if (old?.size === RESERVE_BYTES) return;
+  const space = await statfs(dataDir);
+  if (space.bavail * space.bsize < 2 * RESERVE_BYTES) {
+    log.warn('storage_low', { dataDir });
+    return;
+  }
+  const handle = await open(file, 'w', 0o600);
+  try {
+    await handle.writeFile(Buffer.alloc(RESERVE_BYTES));
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Chat requests do not outlive their process: what it left open is given back and counted as our loss. */
+async function voidLeftOpen(ledger: Ledger, instance: string, log: Log): Promise<void> {
+  for (;;) {
+    const rows = await ledger.read
+      .selectFrom('holds')
+      .selectAll()
+      .where('state', '=', 'open')
+      .where('instance', '=', instance)
+      .where('purpose', '=', 'chat')
+      .limit(MAX_SWEPT)
+      .execute();
+    if (!rows.length) return;
+    await Promise.all(rows.map((row) => ledger.void(holdOf(row))));
+    log.warn('holds_left_open', { voided: rows.length });
+  }
+}
+
+interface Upkeep {
+  sweep(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function startUpkeep(parts: Parts): Upkeep {
+  let savedSeq = -1;
+  let running: Promise<void> | null = null;
+  const sweep = async () => {
+    const { head } = parts.writer;
+    if (head.seq !== savedSeq) {
+      await writeHead(join(parts.dataDir, HEAD_FILE), head);
+      savedSeq = head.seq;
+    }
+    await expireHolds(parts);
+    await forgetNonces(parts);
+  };
+  const timer = setInterval(() => {
+    running ??= sweep()
+      .catch((error: unknown) => parts.log.error('upkeep_failed', { error }))
+      .finally(() => {
+        running = null;
+      });
+  }, SWEEP_MS);
+  timer.unref();
+  return {
+    sweep,
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+async function expireHolds({ ledger, clock, log }: Parts): Promise<void> {
+  const rows = await ledger.read
+    .selectFrom('holds')
+    .selectAll()
+    .where('state', '=', 'open')
+    .where('expires_at', '<=', clock.nowMs())
+    .limit(MAX_SWEPT)
+    .execute();
+  if (!rows.length) return;
+  await Promise.all(rows.map((row) => ledger.expire(holdOf(row))));
+  log.warn('holds_expired', { count: rows.length });
+}
+
+async function forgetNonces({ ledger, clock }: Parts): Promise<void> {
+  const due = await ledger.read
+    .selectFrom('siwx_nonces')
+    .select('id')
+    .where('expires_at', '<=', clock.nowMs())
+    .limit(1)
+    .executeTakeFirst();
+  if (!due) return;
+  await ledger.write(({ db, nowMs }) =>
+    db.deleteFrom('siwx_nonces').where('expires_at', '<=', nowMs).execute(),
+  );
+}

@@ -1,0 +1,251 @@
+/**
+ * The batch writer: the only user of the write connection. Operations that arrive while a batch is being committed form the
+ * next one (natural group commit); each caller is answered only after its batch is durable.
+ */
+import type { ControlledTransaction } from 'kysely';
+import type { Clock } from '../clock.ts';
+import type { Database } from '../db/open.ts';
+import { storageFault } from '../db/errors.ts';
+import type { Tables } from '../db/tables.ts';
+import { AppError } from '../errors.ts';
+import { applyMoney, GuardMiss } from './money-batch.ts';
+import { type EntryTuple, type FastOp, type Op, type WriteOp } from './operations.ts';
+import { GENESIS, type Head, sealHash } from './seal.ts';
+import { Statements, statementTexts, type StatementTexts } from './statements.ts';
+import { createWriteTx } from './write-tx.ts';
+
+const MAX_BATCH = 512;
+const MAX_QUEUED = 20_000;
+const SEAL_WRITER = 'main';
+
+export interface WriterOptions {
+  database: Database;
+  clock: Clock;
+  instance: string;
+  /** The storage can no longer be trusted: the process must stop. */
+  onFatal(error: unknown): void;
+  /** The disk is full: make room so that running requests can end. */
+  onFull(): Promise<void>;
+}
+
+interface Draft {
+  entries: EntryTuple[];
+  inserted: number;
+  nowMs: number;
+  answers: (() => void)[];
+}
+
+export class BatchWriter {
+  readonly #options: WriterOptions;
+  readonly #texts: StatementTexts;
+  readonly #windows = new Set<string>();
+  #queue: Op[] = [];
+  #running: Promise<void> | null = null;
+  #stopped: AppError | null = null;
+  #head: Head = GENESIS;
+  #lastEntry = 0;
+  #lastAt = 0;
+  /** How many batches were committed, and operations in them. */
+  readonly counters = { batches: 0, operations: 0 };
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#texts = statementTexts(options.database.rows);
+  }
+
+  /** Where the chain of seals stands, as last committed. */
+  get head(): Head {
+    return this.#head;
+  }
+
+  /** Reads where the last process stopped. */
+  async open(): Promise<void> {
+    const { db } = this.#options.database;
+    const seal = await db.selectFrom('seals').selectAll().orderBy('seq', 'desc').limit(1).execute();
+    if (seal[0]) this.#head = { seq: seal[0].seq, hash: seal[0].hash };
+    const entry = await db
+      .selectFrom('entries')
+      .select(['seq', 'at'])
+      .orderBy('seq', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    this.#lastEntry = entry?.seq ?? 0;
+    this.#lastAt = entry?.at ?? 0;
+  }
+
+  submit(op: Op): void {
+    if (this.#stopped) return op.reject(this.#stopped);
+    if (this.#queue.length >= MAX_QUEUED) {
+      return op.reject(
+        new AppError('unavailable', 'The server is overloaded.', { retryAfterSeconds: 1 }),
+      );
+    }
+    this.#queue.push(op);
+    this.#running ??= this.#drain();
+  }
+
+  /** Commits what is queued, then refuses further work. */
+  async close(): Promise<void> {
+    this.#stopped ??= new AppError('unavailable', 'The server is stopping.', {
+      retryAfterSeconds: 5,
+    });
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    // One turn of the event loop gathers what the same tick submits.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#queue.length) {
+      const batch = this.#queue.splice(0, MAX_BATCH);
+      await this.#commitOrSplit(batch);
+    }
+    this.#running = null;
+  }
+
+  async #commitOrSplit(batch: Op[]): Promise<void> {
+    try {
+      await this.#commit(batch);
+    } catch (error) {
+      const fault = storageFault(error);
+      if (fault === 'fatal') this.#die(error, batch);
+      else if (fault === 'full') await this.#withoutRoom(batch, error);
+      else if (batch.length > 1) for (const op of batch) await this.#commitOrSplit([op]);
+      else batch[0]?.reject(error);
+    }
+  }
+
+  /** After a failed fsync nothing on disk can be relied on: stop at once and let a restart check. */
+  #die(error: unknown, batch: Op[]): void {
+    this.#stopped = new AppError('unavailable', 'The storage failed.', { cause: error });
+    this.#options.onFatal(error);
+    for (const op of [...batch, ...this.#queue.splice(0)]) op.reject(this.#stopped);
+  }
+
+  /** Disk full: running requests end from the reserve, nothing new starts. */
+  async #withoutRoom(batch: Op[], error: unknown): Promise<void> {
+    await this.#options.onFull();
+    for (const op of batch) {
+      if (op.type === 'resolve') {
+        await this.#commit([op]).catch((again: unknown) => {
+          if (storageFault(again) === 'fatal') this.#die(again, [op]);
+          else op.reject(full(again));
+        });
+      } else op.reject(full(error));
+    }
+  }
+
+  async #commit(batch: Op[]): Promise<void> {
+    const tx = await this.#options.database.db.startTransaction().execute();
+    const nowMs = Math.max(this.#lastAt, this.#options.clock.nowMs());
+    const draft: Draft = { entries: [], inserted: 0, nowMs, answers: [] };
+    let head = this.#head;
+    try {
+      await this.#apply(batch, tx, draft);
+      head = await this.#seal(tx, draft);
+      await tx.commit().execute();
+    } catch (error) {
+      if (!tx.isCommitted && !tx.isRolledBack) await rollback(tx);
+      throw error;
+    }
+    this.#head = head;
+    const last = draft.entries.at(-1);
+    if (last) [this.#lastEntry, this.#lastAt] = last;
+    this.counters.batches += 1;
+    this.counters.operations += batch.length;
+    for (const answer of draft.answers) answer();
+  }
+
+  /** Runs of fast operations are applied as sets; any other operation runs alone between them, in arrival order. */
+  async #apply(batch: Op[], tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
+    let run: FastOp[] = [];
+    for (const op of batch) {
+      if (op.type !== 'write') {
+        run.push(op);
+        continue;
+      }
+      await this.#applyRun(run, tx, draft);
+      run = [];
+      await this.#applyWrite(op, tx, draft);
+    }
+    await this.#applyRun(run, tx, draft);
+  }
+
+  async #applyRun(run: FastOp[], tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
+    if (!run.length) return;
+    const answers = await applyMoney(run, {
+      statements: new Statements(this.#texts, tx),
+      nowMs: draft.nowMs,
+      instance: this.#options.instance,
+      windows: this.#windows,
+      addEntry: (entry) => draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]),
+    });
+    draft.answers.push(...answers);
+    await this.#insertEntries(tx, draft);
+  }
+
+  async #applyWrite(op: WriteOp, tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
+    const entriesBefore = draft.entries.length;
+    const savepoint = await tx.savepoint('operation').execute();
+    try {
+      const result = await op.run(
+        createWriteTx(tx, draft.nowMs, async (entry) => {
+          draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]);
+          await this.#insertEntries(tx, draft);
+        }),
+      );
+      await savepoint.releaseSavepoint('operation').execute();
+      draft.answers.push(() => op.resolve(result));
+    } catch (error) {
+      const fault = storageFault(error);
+      if (fault === 'fatal' || fault === 'full') throw error;
+      await savepoint.rollbackToSavepoint('operation').execute();
+      draft.entries.length = entriesBefore;
+      draft.inserted = entriesBefore;
+      // Told only with the batch: one that is rolled back and split runs this operation again.
+      draft.answers.push(() => op.reject(error));
+    }
+  }
+
+  #nextSeq(draft: Draft): number {
+    return (draft.entries.at(-1)?.[0] ?? this.#lastEntry) + 1;
+  }
+
+  async #insertEntries(tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
+    const rows = draft.entries.slice(draft.inserted);
+    if (!rows.length) return;
+    const inserted = await new Statements(this.#texts, tx).insertEntries(rows);
+    if (inserted !== rows.length) throw new GuardMiss(`${inserted} of ${rows.length} entries`);
+    draft.inserted = draft.entries.length;
+  }
+
+  async #seal(tx: ControlledTransaction<Tables>, draft: Draft): Promise<Head> {
+    const [first, last] = [draft.entries[0], draft.entries.at(-1)];
+    if (!first || !last) return this.#head;
+    const seal = {
+      seq: this.#head.seq + 1,
+      writer: SEAL_WRITER,
+      first_entry: first[0],
+      last_entry: last[0],
+      previous: this.#head.hash,
+      hash: sealHash(this.#head.hash, draft.entries),
+      at: draft.nowMs,
+    };
+    await tx.insertInto('seals').values(seal).execute();
+    return { seq: seal.seq, hash: seal.hash };
+  }
+}
+
+/** The entry's columns after seq and at, as a write operation hands them over. */
+export type EntryRest = EntryTuple extends [unknown, unknown, ...infer Rest] ? Rest : never;
+
+async function rollback(tx: ControlledTransaction<Tables>): Promise<void> {
+  // SQLite ends a transaction by itself on some errors; there is then nothing to roll back.
+  await tx
+    .rollback()
+    .execute()
+    .catch(() => {});
+}
+
+function full(cause: unknown): AppError {
+  return new AppError('unavailable', 'The storage is full.', { cause, retryAfterSeconds: 30 });
+}

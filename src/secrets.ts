@@ -1,0 +1,60 @@
+/**
+ * Secrets at rest. The master key (FAREBOX_MASTER_KEY, or DATA_DIR/master.key made at the first start) wraps the others, so
+ * rotating it re-wraps them and a stolen database alone opens nothing. AES-256-GCM, random 96-bit nonce, full tag, and the
+ * place of the value as additional data, so that a value moved elsewhere does not open.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KEY_BYTES = 32;
+
+export function seal(key: Buffer, place: string, value: Buffer): string {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(Buffer.from(place));
+  const body = Buffer.concat([cipher.update(value), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64');
+}
+
+/** Throws when the key, the place or a single bit differs. */
+export function unseal(key: Buffer, place: string, sealed: string): Buffer {
+  const bytes = Buffer.from(sealed, 'base64');
+  if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new Error(`${place} cannot be opened`);
+  const nonce = bytes.subarray(0, NONCE_BYTES);
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(Buffer.from(place));
+  decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+  return Buffer.concat([
+    decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)),
+    decipher.final(),
+  ]);
+}
+
+/** The configured master key, else the one in DATA_DIR, made (readable by its owner alone) when there is none. */
+export async function masterKey(dataDir: string, configured: Buffer | null): Promise<Buffer> {
+  if (configured) return configured;
+  const file = join(dataDir, 'master.key');
+  try {
+    return decodeKey(await readFile(file, 'utf8'), file);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  const key = randomBytes(KEY_BYTES);
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    await handle.writeFile(`${key.toString('base64')}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return key;
+}
+
+function decodeKey(text: string, file: string): Buffer {
+  const key = Buffer.from(text.trim(), 'base64');
+  if (key.length !== KEY_BYTES) throw new Error(`${file} does not hold 32 bytes in base64`);
+  return key;
+}
