@@ -200,7 +200,8 @@ function all<R>(statement: sqlite3.Statement, parameters: unknown[]): Promise<R[
 
 function unsafeInteger(rows: readonly unknown[]): boolean {
   for (const row of rows) {
-    for (const value of Object.values(row as Record<string, unknown>)) {
+    for (const name in row as Record<string, unknown>) {
+      const value = (row as Record<string, unknown>)[name];
       if (typeof value === 'number' && !Number.isSafeInteger(value)) return true;
     }
   }

@@ -5,7 +5,6 @@
  * the operations one by one.
  */
 import { AppError } from '../errors.ts';
-import { utcDay, utcMonth } from '../clock.ts';
 import { newId } from '../ids.ts';
 import { type NanoUsd, nanoUsd, ZERO_USD } from '../money.ts';
 import {
@@ -24,6 +23,9 @@ export class GuardMiss extends Error {}
 export interface BatchContext {
   statements: Statements;
   nowMs: number;
+  /** The UTC day and month of nowMs. */
+  day: string;
+  month: string;
   instance: string;
   /** Adds an entry to the batch; its seq is assigned in order. */
   addEntry(entry: Omit2<EntryTuple>): void;
@@ -100,8 +102,8 @@ function decideReserve(op: ReserveOp, plan: Plan, batch: BatchContext): void {
     accountId: request.accountId,
     keyId: request.keyId,
     amount,
-    day: utcDay(batch.nowMs),
-    month: utcMonth(batch.nowMs),
+    day: batch.day,
+    month: batch.month,
     requestId: request.requestId,
     model: request.model,
     balance: balanceOf(account),

@@ -3,7 +3,7 @@
  * next one (natural group commit); each caller is answered only after its batch is durable.
  */
 import type { ControlledTransaction } from 'kysely';
-import type { Clock } from '../clock.ts';
+import { type Clock, utcDay, utcMonth } from '../clock.ts';
 import type { Database } from '../db/open.ts';
 import { storageFault } from '../db/errors.ts';
 import type { Tables } from '../db/tables.ts';
@@ -16,6 +16,7 @@ import { createWriteTx } from './write-tx.ts';
 
 const MAX_BATCH = 512;
 const MAX_QUEUED = 20_000;
+const DAY_MS = 86_400_000;
 const SEAL_WRITER = 'main';
 
 export interface WriterOptions {
@@ -45,6 +46,8 @@ export class BatchWriter {
   #head: Head = GENESIS;
   #lastEntry = 0;
   #lastAt = 0;
+  #dayNumber = -1;
+  #day = { day: '', month: '' };
   /** How many batches were committed, and operations in them. */
   readonly counters = { batches: 0, operations: 0 };
 
@@ -175,6 +178,7 @@ export class BatchWriter {
     const answers = await applyMoney(run, {
       statements: new Statements(this.#texts, tx),
       nowMs: draft.nowMs,
+      ...this.#windowsAt(draft.nowMs),
       instance: this.#options.instance,
       windows: this.#windows,
       addEntry: (entry) => draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]),
@@ -204,6 +208,16 @@ export class BatchWriter {
       // Told only with the batch: one that is rolled back and split runs this operation again.
       draft.answers.push(() => op.reject(error));
     }
+  }
+
+  /** Day and month of an instant, worked out again only when the day changes. */
+  #windowsAt(nowMs: number): { day: string; month: string } {
+    const dayNumber = Math.floor(nowMs / DAY_MS);
+    if (dayNumber !== this.#dayNumber) {
+      this.#dayNumber = dayNumber;
+      this.#day = { day: utcDay(nowMs), month: utcMonth(nowMs) };
+    }
+    return this.#day;
   }
 
   #nextSeq(draft: Draft): number {
