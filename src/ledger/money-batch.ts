@@ -219,6 +219,10 @@ function countIn(
 }
 
 async function writePlan(plan: Plan, { statements, windows }: BatchContext): Promise<void> {
+  // First, because it says which holds were resolved before; the balances would only break a check.
+  if (plan.resolutions.length) {
+    expectRows(await statements.resolveHolds(plan.resolutions), plan.resolutions.length);
+  }
   const moves = [...plan.moves].map(([id, [posted, held]]) => [id, posted, held]);
   if (moves.length) expectRows(await statements.moveAccounts(moves), moves.length);
   if (plan.windows.size) {
@@ -230,9 +234,6 @@ async function writePlan(plan: Plan, { statements, windows }: BatchContext): Pro
     expectRows(await statements.countWindows(rows), rows.length);
   }
   if (plan.holds.length) expectRows(await statements.insertHolds(plan.holds), plan.holds.length);
-  if (plan.resolutions.length) {
-    expectRows(await statements.resolveHolds(plan.resolutions), plan.resolutions.length);
-  }
   // Only once the batch is durable may later batches rely on the rows.
   plan.outcomes.push(() => rememberWindows(windows, plan.windows.keys()));
 }
