@@ -23,7 +23,7 @@ export const sqliteDdl: Ddl = { text: 'text', int: 'integer', table: 'strict' };
  */
 export function sqliteRows(columns: readonly string[]): string {
   const list = columns.map((column, index) => `value ->> ${index} as ${column}`);
-  return `(select ${list.join(', ')} from json_each(?))`;
+  return `(select ${list.join(', ')} from jsonb_each(?))`;
 }
 
 const MAX_STATEMENTS = 512;

@@ -167,7 +167,7 @@ async function fillReserve(dataDir: string, log: Log): Promise<void> {
   const old = await stat(file).catch(() => null);
   if (old?.size === RESERVE_BYTES) return;
   const space = await statfs(dataDir);
-  if (space.bavail * space.bsize < 2 * RESERVE_BYTES) {
+  if (space.bavail * space.bsize < 4 * RESERVE_BYTES) {
     log.warn('storage_low', { dataDir });
     return;
   }
@@ -212,6 +212,8 @@ function startUpkeep(parts: Parts): Upkeep {
     }
     await expireHolds(parts);
     await forgetNonces(parts);
+    // Made again once there is room, after a full disk used it up.
+    await fillReserve(parts.dataDir, parts.log);
   };
   const timer = setInterval(() => {
     running ??= sweep()
