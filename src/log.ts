@@ -13,15 +13,22 @@ export interface Log {
 }
 
 const LEVELS: LogLevel[] = ['debug', 'info', 'warn', 'error'];
-const SECRET_NAME = /authorization|api[-_]?key|secret|signature|token$|password|private|pepper|x-payment|sign-in/i;
+const SECRET_NAME =
+  /authorization|api[-_]?key|secret|signature|token$|password|private|pepper|x-payment|sign-in/i;
 
-export function createLog(level: LogLevel, write: (line: string) => void, nowMs: () => number): Log {
+export function createLog(
+  level: LogLevel,
+  write: (line: string) => void,
+  nowMs: () => number,
+): Log {
   const least = LEVELS.indexOf(level);
-  const emit = (at: LogLevel) => (event: string, fields: LogFields = {}) => {
-    if (LEVELS.indexOf(at) < least) return;
-    const line = { at: new Date(nowMs()).toISOString(), level: at, event, ...describe(fields) };
-    write(`${JSON.stringify(line)}\n`);
-  };
+  const emit =
+    (at: LogLevel) =>
+    (event: string, fields: LogFields = {}) => {
+      if (LEVELS.indexOf(at) < least) return;
+      const line = { at: new Date(nowMs()).toISOString(), level: at, event, ...describe(fields) };
+      write(`${JSON.stringify(line)}\n`);
+    };
   return { debug: emit('debug'), info: emit('info'), warn: emit('warn'), error: emit('error') };
 }
 

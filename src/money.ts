@@ -15,7 +15,8 @@ export const ZERO_USD = 0 as NanoUsd;
 /** Brands an integer; throws RangeError on anything that is not a safe integer. */
 export function nanoUsd(value: number | bigint): NanoUsd {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new RangeError(`not a safe integer of nano-USD: ${value}`);
+  if (!Number.isSafeInteger(number))
+    throw new RangeError(`not a safe integer of nano-USD: ${value}`);
   return number as NanoUsd;
 }
 
@@ -35,7 +36,10 @@ const DECIMAL = /^(0|[1-9][0-9]{0,6})(?:\.([0-9]{1,9}))?$/;
  */
 export function parseUsd(text: string): NanoUsd {
   const match = DECIMAL.exec(text);
-  if (!match) throw new RangeError(`not a decimal amount of US dollars: ${JSON.stringify(text.slice(0, 40))}`);
+  if (!match)
+    throw new RangeError(
+      `not a decimal amount of US dollars: ${JSON.stringify(text.slice(0, 40))}`,
+    );
   return nanoUsd(BigInt(match[1]!) * 1_000_000_000n + BigInt((match[2] ?? '').padEnd(9, '0')));
 }
 

@@ -53,7 +53,13 @@ export interface SolanaPayload {
 /** What is known about a payment on chain. */
 export type Evidence =
   /** The transfer happened: `amount` base units reached payTo, in `transaction`. */
-  | { state: 'settled'; transaction: string; amount: bigint; block: string | null; isFinal: boolean }
+  | {
+      state: 'settled';
+      transaction: string;
+      amount: bigint;
+      block: string | null;
+      isFinal: boolean;
+    }
   /** It did not and never will: refused before broadcast, cancelled, or expired unused. */
   | { state: 'failed'; reason: string; message: string }
   /** Not known yet. The same payment may be asked about, or submitted again, at any time. */
@@ -75,6 +81,11 @@ export interface SettleHooks {
    * exactly once per attempt; a remote facilitator cannot.
    */
   beforeBroadcast(transaction: string, rawTransaction: string): Promise<void>;
+  /**
+   * True when this payment was handed on before, perhaps by an earlier process: what would be a plain refusal may then describe our
+   * own success, so that only the chain can call it failed. False by default; a rail also remembers what it did itself.
+   */
+  hasEarlierAttempt?: boolean;
 }
 
 export interface RailStatus {
