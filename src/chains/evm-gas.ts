@@ -1,0 +1,132 @@
+/**
+ * The wallet that pays for gas: signs locally and sends one transaction after another, since two that are signed at once would
+ * take the same nonce. Its key holds gas money only, never what customers paid.
+ */
+import { type Hex, keccak256 } from 'viem';
+import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
+import type { Log } from '../log.ts';
+import type { EvmChain } from './evm-chain.ts';
+
+/** transferWithAuthorization takes 60,000 to 90,000 on USDC; a fixed limit spares an estimate that fails now and then. */
+export const GAS_LIMIT = 150_000n;
+const MAX_QUEUED = 256;
+const MAX_SENDS = 5;
+const BUMP_PERCENT = 130n;
+/** A node that asks for more is broken or lies. */
+const MAX_FEE_WEI = 2_000_000_000_000n;
+const FEES_FRESH_MS = 2_000;
+/** After a pause the node is asked again: the key may have been used elsewhere, or a transaction dropped. */
+const NONCE_FRESH_MS = 15_000;
+
+interface Fees {
+  maxFeePerGas: bigint;
+  maxPriorityFeePerGas: bigint;
+}
+
+export interface Sent {
+  /** The transaction that was handed to the node last, or null when none was. */
+  transaction: Hex | null;
+  /** Null when the node took it; else what went wrong. It may have been broadcast all the same when `transaction` is set. */
+  problem: string | null;
+}
+
+export type StoreTransaction = (transaction: string, rawTransaction: string) => Promise<void>;
+
+export class GasWallet {
+  readonly address: string;
+  readonly #account: PrivateKeyAccount;
+  readonly #chain: EvmChain;
+  readonly #log: Log;
+  #tail: Promise<unknown> = Promise.resolve();
+  #queued = 0;
+  #nonce: { next: number; atMs: number } | null = null;
+  /** No transaction of this send may use a lower one: endpoints behind a balancer lag behind one another. */
+  #leastNonce = 0;
+  #fees: { value: Fees; atMs: number } | null = null;
+
+  constructor(key: Hex, chain: EvmChain, log: Log) {
+    this.#account = privateKeyToAccount(key);
+    this.address = this.#account.address.toLowerCase();
+    this.#chain = chain;
+    this.#log = log;
+  }
+
+  /** Upper bound of what one settlement costs now, in wei. */
+  async settlementCost(): Promise<bigint> {
+    return GAS_LIMIT * (await this.#currentFees()).maxFeePerGas;
+  }
+
+  /** Signs, has the transaction stored, and only then broadcasts it. Waits its turn; throws what `store` or a read throws. */
+  send(to: string, data: Hex, store: StoreTransaction): Promise<Sent> {
+    if (this.#queued >= MAX_QUEUED)
+      return Promise.resolve({ transaction: null, problem: 'gas_wallet_busy' });
+    this.#queued += 1;
+    const turn = this.#tail
+      .then(() => this.#sendNow(to, data, store))
+      .finally(() => {
+        this.#queued -= 1;
+      });
+    this.#tail = turn.catch(() => {});
+    return turn;
+  }
+
+  async #sendNow(to: string, data: Hex, store: StoreTransaction): Promise<Sent> {
+    let transaction: Hex | null = null;
+    let problem = 'send_failed';
+    let bumps = 0;
+    for (let attempt = 0; attempt < MAX_SENDS; attempt++) {
+      const nonce = await this.#nextNonce();
+      const raw = await this.#sign(to, data, nonce, bumps);
+      transaction = keccak256(raw);
+      await store(transaction, raw);
+      const outcome = await this.#chain.broadcast(raw);
+      if (outcome === 'accepted') {
+        this.#leastNonce = 0;
+        this.#nonce = { next: nonce + 1, atMs: performance.now() };
+        return { transaction, problem: null };
+      }
+      this.#nonce = null;
+      this.#leastNonce = outcome === 'nonce_taken' ? nonce + 1 : 0;
+      problem = outcome;
+      this.#log.warn('evm.send_failed', { transaction, outcome });
+      if (outcome === 'underpriced') bumps += 1;
+      else if (outcome !== 'nonce_too_low' && outcome !== 'nonce_taken') break;
+    }
+    return { transaction, problem };
+  }
+
+  async #sign(to: string, data: Hex, nonce: number, bumps: number): Promise<Hex> {
+    const { maxFeePerGas, maxPriorityFeePerGas } = await this.#currentFees();
+    const bumped = (fee: bigint) => (fee * BUMP_PERCENT ** BigInt(bumps)) / 100n ** BigInt(bumps);
+    return this.#account.signTransaction({
+      type: 'eip1559',
+      chainId: this.#chain.chainId,
+      nonce,
+      to: to as Hex,
+      data,
+      value: 0n,
+      gas: GAS_LIMIT,
+      maxFeePerGas: bumped(maxFeePerGas),
+      maxPriorityFeePerGas: bumped(maxPriorityFeePerGas),
+    });
+  }
+
+  async #nextNonce(): Promise<number> {
+    const known = this.#nonce;
+    if (known && performance.now() - known.atMs < NONCE_FRESH_MS) return known.next;
+    return Math.max(await this.#chain.pendingNonce(this.address), this.#leastNonce);
+  }
+
+  /** Twice the base fee rides out six full blocks in a row. */
+  async #currentFees(): Promise<Fees> {
+    const known = this.#fees;
+    if (known && performance.now() - known.atMs < FEES_FRESH_MS) return known.value;
+    const [block, tip] = await Promise.all([this.#chain.block(), this.#chain.priorityFee()]);
+    const maxFeePerGas = block.baseFee * 2n + tip;
+    if (maxFeePerGas > MAX_FEE_WEI)
+      throw new Error('the RPC endpoint asks for an absurd gas price');
+    const value = { maxFeePerGas, maxPriorityFeePerGas: tip };
+    this.#fees = { value, atMs: performance.now() };
+    return value;
+  }
+}
