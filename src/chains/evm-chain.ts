@@ -3,11 +3,11 @@ import {
   type Hex,
   type PublicClient,
   createPublicClient,
+  domainSeparator,
   http,
   keccak256,
   numberToHex,
 } from 'viem';
-
 import type { NetworkConfig } from '../config/config.ts';
 import type { SignedPayment } from './chain.ts';
 import { chainIdOf } from './evm-payload.ts';
