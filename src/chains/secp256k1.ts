@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { secp256k1 } from '@noble/curves/secp256k1';
-import { keccak256 } from 'viem';
+import { hashMessage, hexToBytes, keccak256 } from 'viem/utils';
 
 interface Native {
   ecdsaRecover(
@@ -56,6 +56,12 @@ export function recoverAddress(hash: Uint8Array, signature: Uint8Array): string 
   } catch {
     return null;
   }
+}
+
+/** The lower-case address that signed `text` as an EIP-191 message with 65 bytes of 0x hex; null when it is none. */
+export function recoverMessageSigner(text: string, signature: string): string | null {
+  const bytes = hexToBytes(signature as `0x${string}`);
+  return recoverAddress(hashMessage(text, 'bytes'), bytes);
 }
 
 type Recover = (hash: Uint8Array, compact: Uint8Array, recovery: number) => Uint8Array;

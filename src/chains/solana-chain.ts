@@ -11,7 +11,7 @@ import type { Evidence, SignedPayment, SolanaPayload, Submission } from './chain
 import { associatedTokenAddress, MEMO_PROGRAM, TOKEN_2022_PROGRAM } from './solana-payload.ts';
 import type { AddressSignature, ConfirmedTransaction, SolanaRpc } from './solana-rpc.ts';
 
-/** A blockhash lives 150 blocks, 60 to 90 s; a finalized bank is some 15 s behind. */
+/** A blockhash lives 150 blocks, 60 to 90 s; the rest is for clocks that differ. */
 const EXPIRY_MARGIN_MS = 120_000;
 /** How far a block's time may be off ours. */
 const BLOCK_TIME_SLACK_MS = 300_000;
@@ -113,10 +113,13 @@ export class SolanaChain {
     find: (minSlot: number) => Promise<boolean | 'unclear'>,
   ): Promise<'valid' | 'unclear' | 'expired'> {
     if ((await this.rpc.isBlockhashValid(parts.blockhash, 'processed')).value) return 'valid';
-    // Younger than the margin, the blockhash may be too new for a finalized bank rather than too old.
-    if (this.#clock.nowMs() - submission.submittedAtMs < EXPIRY_MARGIN_MS) return 'unclear';
+    const oldEnoughMs = submission.submittedAtMs + EXPIRY_MARGIN_MS;
+    if (this.#clock.nowMs() < oldEnoughMs) return 'unclear';
     const final = await this.rpc.isBlockhashValid(parts.blockhash, 'finalized');
     if (final.value) return 'unclear';
+    // A finalized bank from before the payment (finality can stall for hours) does not know the blockhash yet.
+    const finalSeconds = await this.rpc.blockTime(final.slot);
+    if (finalSeconds === null || finalSeconds * 1_000 < oldEnoughMs) return 'unclear';
     return (await find(final.slot)) === false ? 'expired' : 'unclear';
   }
 
@@ -126,7 +129,7 @@ export class SolanaChain {
    */
   async simulate(payment: SignedPayment, transaction: string): Promise<Evidence | null> {
     const { err } = await this.rpc.simulate(transaction);
-    if (err === null || err === undefined) return null;
+    if (err === null || err === undefined || err === 'AlreadyProcessed') return null;
     if (err === 'BlockhashNotFound') {
       return failed('blockhash_expired', 'the blockhash is too old: build the payment afresh');
     }

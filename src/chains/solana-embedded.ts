@@ -62,7 +62,8 @@ export class EmbeddedSolanaRail extends SolanaBase implements Rail {
         hooks.hasEarlierAttempt === true || this.#attempted.has(payment.identity);
       if (before.reason === 'not_found' && !hasEarlierAttempt) {
         const refusal = await this.#chain.simulate(payment, signed.raw);
-        if (refusal !== null) return refusal;
+        // Another attempt at the same payment may have been sent meanwhile: then this is about its echo.
+        if (refusal !== null && !this.#attempted.has(payment.identity)) return refusal;
       }
       await hooks.beforeBroadcast(signed.signature, signed.raw);
       signature = signed.signature;

@@ -104,6 +104,11 @@ export class SolanaRpc {
     return { slot: context.slot, value };
   }
 
+  /** Unix seconds of a block; null when the node cannot say. */
+  blockTime(slot: number): Promise<number | null> {
+    return this.#call('getBlockTime', [slot]);
+  }
+
   /** The error that the transaction would end in, null when it would succeed. */
   async simulate(transaction: string): Promise<{ err: unknown; logs: string[] }> {
     const config = { encoding: 'base64', sigVerify: false, commitment: 'confirmed' };

@@ -51,6 +51,7 @@ export class SolanaRuntime {
   readonly landed: Landed[] = [];
   slot = 1_000;
   finalizedSlot = 968;
+  finalizedAtMs = Date.now();
   /** Unix ms, what blocks are stamped with. */
   nowMs: () => number = () => Date.now();
   readonly #hashes = new Map<string, { madeAt: number; expiredAt: number | null }>();
@@ -76,6 +77,7 @@ export class SolanaRuntime {
   /** Makes everything so far final. */
   finalize(): void {
     this.finalizedSlot = this.slot;
+    this.finalizedAtMs = this.nowMs();
   }
 
   isBlockhashValid(blockhash: string, commitment: string): boolean {

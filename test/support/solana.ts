@@ -141,6 +141,8 @@ class Node {
         return `${this.#network.slice('solana:'.length)}0`.padEnd(44, '1');
       case 'getSlot':
         return runtime.slot;
+      case 'getBlockTime':
+        return Math.floor(runtime.finalizedAtMs / 1_000);
       case 'getBlockHeight':
         return runtime.slot;
       case 'getEpochInfo':
