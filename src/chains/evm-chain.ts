@@ -145,21 +145,25 @@ export class EvmChain {
     return BigInt(await this.#ask<Hex>('eth_maxPriorityFeePerGas', []));
   }
 
-  /** Events of the token about one authorization, in blocks from..to. */
+  /** Events of the token about one authorization, in blocks from..to; 'refused' when the endpoint will not look at so many. */
   async authorizationLogs(
     payment: SignedPayment,
     topics: string[],
     from: bigint,
     to: bigint,
-  ): Promise<RawLog[]> {
-    return this.#ask<RawLog[]>('eth_getLogs', [
-      {
-        address: payment.asset,
-        fromBlock: numberToHex(from),
-        toBlock: numberToHex(to),
-        topics: [topics, addressTopic(payment.payer), payment.identity],
-      },
-    ]);
+  ): Promise<RawLog[] | 'refused'> {
+    const filter = {
+      address: payment.asset,
+      fromBlock: numberToHex(from),
+      toBlock: numberToHex(to),
+      topics: [topics, addressTopic(payment.payer), payment.identity],
+    };
+    try {
+      return await this.#ask<RawLog[]>('eth_getLogs', [filter]);
+    } catch (error) {
+      if (error instanceof NodeRefusal) return 'refused';
+      throw error;
+    }
   }
 
   /** A revert throws RevertError, anything else RpcError. */

@@ -115,14 +115,19 @@ export class EmbeddedSettler {
 
   /** Polls until the chain decides or time is up; anything short of proof is unknown. */
   async #await(payment: SignedPayment, transaction: Hex): Promise<Evidence> {
-    const { chain, confirmations, settleTimeoutMs } = this.#options;
+    const { chain, confirmations, gas, settleTimeoutMs } = this.#options;
     const deadline = performance.now() + (settleTimeoutMs ?? SETTLE_TIMEOUT_MS);
     let pauseMs = FIRST_POLL_MS;
     for (;;) {
-      const evidence = await readEvidence(chain, payment, transaction, confirmations);
       const isOver = performance.now() + pauseMs > deadline;
-      if (evidence.state !== 'unknown' || !WORTH_WAITING.has(evidence.reason) || isOver)
-        return evidence;
+      // Until the transaction is in a block one cheap question will do.
+      const isMined = await chain.receipt(transaction).catch(() => null);
+      if (isMined || isOver) {
+        const evidence = await readEvidence(chain, payment, transaction, confirmations);
+        const isWaiting = evidence.state === 'unknown' && WORTH_WAITING.has(evidence.reason);
+        if (isOver && isWaiting) gas.forgetNonce();
+        if (isOver || !isWaiting) return evidence;
+      }
       await sleep(pauseMs);
       pauseMs = Math.min(pauseMs * 1.5, LONGEST_POLL_MS);
     }

@@ -4,23 +4,26 @@
  * first; a spent authorization proves nothing either, since it may have been cancelled. Sources: EIP-3009, FiatTokenV2.
  */
 import type { Evidence, SignedPayment } from './chain.ts';
-import type { Block, EvmChain, Receipt } from './evm-chain.ts';
+import { type Block, type EvmChain, type Receipt, RpcError } from './evm-chain.ts';
 import { CANCELLED, USED, readLogs } from './evm-token.ts';
 
-/** Public endpoints refuse wider ranges. */
-const CHUNK_BLOCKS = 2_000n;
-const MAX_CHUNKS = 50;
+/** Most public endpoints take this much; some take a tenth. */
+const RANGE_BLOCKS = 2_000n;
+const LEAST_RANGE_BLOCKS = 10n;
+const RANGE_SHRINK = 4n;
+const MAX_LOG_CALLS = 60;
 /** How far chain time must be past validBefore: reorganisations may set it back a little. */
 const EXPIRY_MARGIN_SECONDS = 60;
-/** Authorizations may have been used up to this long before we first saw them at the cost of no more chunks. */
+/** Added to validBefore, after which no block can have used the authorization: block times are not exact. */
 const SEARCH_SLACK_SECONDS = 600;
+const PROBE_BLOCKS = 100n;
 const MAX_BLOCK_PROBES = 40;
 
 /**
  * Throws RpcError when the chain cannot be read. Unknown reasons: `confirming` (seen, not deep enough), `no_transfer` (the token
  * took the authorization and moved nothing), `reverted` (ours did, the authorization is unused), `not_found` (the chain does not
  * hold the transaction, the authorization is unused), `not_submitted` (the same, and no transaction is known), `spent_unseen`
- * (used or cancelled, the event not found in the newest 100,000 blocks).
+ * (used or cancelled, its event not found in the blocks searched).
  */
 export async function findEvidence(
   chain: EvmChain,
@@ -92,24 +95,31 @@ function unspent(
       message: 'the authorization expired unused; no money moved',
     };
   }
-  const reason = receipt ? 'reverted' : transaction === null ? 'not_submitted' : 'not_found';
-  return { state: 'unknown', reason, transaction };
+  const hasReverted = receipt !== null && !receipt.isSuccess;
+  const absent = transaction === null ? 'not_submitted' : 'not_found';
+  return { state: 'unknown', reason: hasReverted ? 'reverted' : absent, transaction };
 }
 
-/** The transaction that used or cancelled the authorization, searched from its last possible block backwards. */
+/**
+ * The transaction that used or cancelled the authorization, searched from its last possible block backwards, in ranges that
+ * shrink when the endpoint refuses them.
+ */
 async function findSpending(
   chain: EvmChain,
   payment: SignedPayment,
   head: Block,
 ): Promise<string | null> {
-  let to = await lastBlockBefore(
-    chain,
-    (payment.validBeforeSeconds ?? 0) + SEARCH_SLACK_SECONDS,
-    head,
-  );
-  for (let chunk = 0; chunk < MAX_CHUNKS; chunk++) {
-    const from = to < CHUNK_BLOCKS ? 0n : to - CHUNK_BLOCKS + 1n;
+  const latest = (payment.validBeforeSeconds ?? 0) + SEARCH_SLACK_SECONDS;
+  let to = await blockAfter(chain, latest, head);
+  let range = RANGE_BLOCKS;
+  for (let call = 0; call < MAX_LOG_CALLS; call++) {
+    const from = to < range ? 0n : to - range + 1n;
     const logs = await chain.authorizationLogs(payment, [USED, CANCELLED], from, to);
+    if (logs === 'refused') {
+      if (range <= LEAST_RANGE_BLOCKS) throw new RpcError('eth_getLogs is refused');
+      range /= RANGE_SHRINK;
+      continue;
+    }
     const log = logs[0];
     if (log) return log.transactionHash;
     if (from === 0n) return null;
@@ -118,12 +128,12 @@ async function findSpending(
   return null;
 }
 
-/** A block at or after `timestamp`, near it; the head when that is not later. Found by bisection. */
-async function lastBlockBefore(chain: EvmChain, timestamp: number, head: Block): Promise<bigint> {
-  if (head.timestamp <= timestamp || head.number < CHUNK_BLOCKS) return head.number;
+/** A block at or shortly after `timestamp`, found by bisection; the head when that is not later. */
+async function blockAfter(chain: EvmChain, timestamp: number, head: Block): Promise<bigint> {
+  if (head.timestamp <= timestamp) return head.number;
   let low = 0n;
   let high = head.number;
-  for (let probe = 0; probe < MAX_BLOCK_PROBES && high - low > CHUNK_BLOCKS / 2n; probe++) {
+  for (let probe = 0; probe < MAX_BLOCK_PROBES && high - low > PROBE_BLOCKS; probe++) {
     const middle = (low + high) / 2n;
     if ((await chain.block(middle)).timestamp < timestamp) low = middle;
     else high = middle;

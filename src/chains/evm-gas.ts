@@ -70,6 +70,11 @@ export class GasWallet {
     return turn;
   }
 
+  /** Asks the chain for the next nonce again: something that was accepted did not arrive. */
+  forgetNonce(): void {
+    this.#nonce = null;
+  }
+
   async #sendNow(to: string, data: Hex, store: StoreTransaction): Promise<Sent> {
     let transaction: Hex | null = null;
     let problem = 'send_failed';

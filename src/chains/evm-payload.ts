@@ -58,9 +58,9 @@ export function decodeEvmPayment(
   nowMs: number,
 ): SignedPayment {
   const fields = readFields(payload);
-  const authorization = readAuthorization(fields['authorization']);
+  const authorization = readAuthorization(own(fields, 'authorization'));
   checkPayer(network, authorization);
-  const signature = readSignature(fields['signature']);
+  const signature = readSignature(own(fields, 'signature'));
   const signer = recoverAddress(
     hexToBytes(paymentDigest(network, authorization)),
     hexToBytes(signature),
@@ -131,7 +131,7 @@ function readFields(payload: unknown): Fields {
 function readAuthorization(value: unknown): Authorization {
   if (!isObject(value)) throw invalid('authorization', 'payload.authorization must be an object');
   const read = (name: keyof Authorization, pattern: RegExp, reason: string, form: string) => {
-    const text = Object.hasOwn(value, name) ? value[name] : undefined;
+    const text = own(value, name);
     if (typeof text === 'string' && pattern.test(text)) return text;
     throw invalid(reason, `payload.authorization.${name} must be ${form}`);
   };
@@ -226,6 +226,10 @@ function describe(authorization: Authorization): Fields {
     identity: authorization.nonce,
     validBefore: Number(authorization.validBefore),
   };
+}
+
+function own(fields: Fields, name: string): unknown {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
 function isObject(value: unknown): value is Fields {

@@ -10,6 +10,7 @@ import { type Hex, encodeFunctionData, hexToBigInt, parseAbi, toHex } from 'viem
 import { KNOWN_NETWORKS } from '../../src/chains/networks.ts';
 
 const STARTUP_MS = 15_000;
+const MINED_MS = 2_000;
 const ETHER = 10n ** 18n;
 export const TOKEN_ABI = parseAbi([
   'function balanceOf(address) view returns (uint256)',
@@ -41,7 +42,7 @@ export interface Anvil {
   /** USDC's address, lower-case. */
   token: Hex;
   rpc<T = unknown>(method: string, params?: unknown[]): Promise<T>;
-  /** Sends a transaction from STRANGER and answers its hash; mined at once unless automine is off. */
+  /** Sends a transaction from STRANGER and answers its hash once it is mined, or after 2 s while automine is off. */
   send(to: string, data: Hex): Promise<Hex>;
   mint(to: string, units: bigint): Promise<void>;
   /** USDC base units. */
@@ -106,8 +107,22 @@ function describeChain(
   child: ChildProcess,
 ): Anvil {
   const rpc = <T>(method: string, params: unknown[] = []) => jsonRpc<T>(url, method, params);
-  const send = (to: string, data: Hex) =>
-    rpc<Hex>('eth_sendTransaction', [{ from: STRANGER, to, data, gas: toHex(1_000_000) }]);
+  const sendNow = async (to: string, data: Hex) => {
+    const transaction = { from: STRANGER, to, data, gas: toHex(1_000_000) };
+    const hash = await rpc<Hex>('eth_sendTransaction', [transaction]);
+    // The node answers before it mines.
+    const deadline = Date.now() + MINED_MS;
+    while (Date.now() < deadline && !(await rpc('eth_getTransactionReceipt', [hash])))
+      await pause();
+    return hash;
+  };
+  // One after another: the node gives two that come at once the same nonce.
+  let tail: Promise<unknown> = Promise.resolve();
+  const send = (to: string, data: Hex) => {
+    const turn = tail.then(() => sendNow(to, data));
+    tail = turn.catch(() => {});
+    return turn;
+  };
   return {
     url,
     chainId,
@@ -164,9 +179,13 @@ async function untilReady(chain: Anvil, child: ChildProcess): Promise<void> {
       () => false,
     );
     if (isUp) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause();
   }
   throw new Error(`anvil did not start (exit code ${child.exitCode})`);
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 async function stopChild(child: ChildProcess): Promise<void> {
