@@ -58,7 +58,7 @@ async function main(): Promise<void> {
     const servers = SERVERS.filter((name) => values.servers.split(',').includes(name));
     results = await cells({ servers, shapes, concurrency, rounds, seconds, progress });
     for (const shape of shapes) print(`\n${cellTable(shape, results)}`);
-    print(`\n${ratioTable(results)}`);
+    if (servers.length > 1) print(`\n${ratioTable(results)}`);
   }
   const ledger = parts.has('ledger') ? measureLedger(values.quick ? 1 : 3) : null;
   if (ledger) {
