@@ -15,7 +15,7 @@ export interface ChatRequest {
   body: Buffer;
   model: string;
   isStream: boolean;
-  /** The caller's own output limit, whichever of the two field names it used; null when absent. */
+  /** The caller's own output limit, whichever of the two field names it used (the smaller of both); null when absent. */
   outputLimit: number | null;
   /** Choices asked for. */
   n: number;
@@ -37,28 +37,43 @@ export interface UpstreamRequest {
   body: Buffer;
 }
 
+/** What an answer, or the part of it that arrived, says of itself. */
+export interface Measured {
+  /** Usage as last reported, or null; counts are whole and not negative, and may still be absurd. */
+  usage: Usage | null;
+  /** Bytes of generated text, reasoning and tool arguments; for an estimate where no usage came. */
+  outputBytes: number;
+  /** Whether the answer reached its own end ([DONE] or a finish reason that is no error). */
+  isComplete: boolean;
+  /** The error that the upstream put inside the answer, or null. */
+  error: string | null;
+}
+
 /** Reads usage out of a stream as it passes; holds a bounded tail only. */
 export interface StreamMeter {
-  /** Takes upstream bytes, returns the bytes that the caller is to get (the usage chunk that only we asked for is swallowed). */
+  /**
+   * Takes upstream bytes, returns the bytes that the caller is to get (the usage chunk that only we asked for is swallowed, and
+   * the stream's own last line is kept for `end`). Throws AppError upstream_failed for an endless line.
+   */
   push(chunk: Buffer): Buffer[];
-  /** What is left at the end of the upstream's body. */
-  end(): Buffer[];
-  /** Last usage reported, or null. */
-  usage(): Usage | null;
-  /** Bytes of generated text passed on so far; for an estimate where no usage came. */
-  outputBytes(): number;
-  /** Whether any generated content was passed on. */
-  hasOutput(): boolean;
-  /** Whether the stream reached its own end ([DONE] or a finish reason). */
-  isComplete(): boolean;
-  /** The error event that the upstream sent inside the stream, or null. */
-  error(): string | null;
+  /** What is left for the caller: whatever came after the last whole line, and the line that ends the stream, if it came. */
+  end(): { rest: Buffer[]; done: Buffer | null };
+  /** Whether the line that ends the stream was seen: nothing after it counts. */
+  isDone(): boolean;
+  /** What has passed so far. */
+  measured(): Measured;
+}
+
+export interface MeterLimits {
+  sseLineBytes: number;
+  /** Texts that must not reach a caller (the channel's key), whatever the upstream echoes. */
+  secrets: string[];
 }
 
 export interface Provider {
   readonly name: string;
   chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest;
-  /** Reads a whole JSON answer. `error` is set when a 200 carries an error object and no choices. */
-  readChat(body: Buffer): { usage: Usage | null; outputBytes: number; error: string | null };
-  meter(request: ChatRequest, limits: { sseLineBytes: number }): StreamMeter;
+  /** Reads a whole JSON answer; null where the body is none. */
+  readChat(body: Buffer): Measured | null;
+  meter(request: ChatRequest, limits: MeterLimits): StreamMeter;
 }

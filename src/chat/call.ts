@@ -1,0 +1,23 @@
+/** One chat request, as the HTTP layer hands it over, and how it is answered. */
+import type { Principal } from '../auth/principal.ts';
+
+export interface ChatCall {
+  principal: Principal;
+  requestId: string;
+  body: Buffer;
+  /** X-Budget-Mode: whether the output limit may be lowered to what the balance covers. */
+  mode: 'clamp' | 'refuse';
+  dialect: 'v1' | 'venice';
+  /** Aborted when the client is gone. */
+  signal: AbortSignal;
+  reply: ChatReply;
+}
+
+export interface ChatReply {
+  /** Status line and headers, once. */
+  head(status: number, headers: Record<string, string>): void;
+  /** False when the socket's buffer is full; then `drained` is awaited before more is written. */
+  write(chunk: Buffer): boolean;
+  drained(): Promise<void>;
+  end(chunk?: Buffer): void;
+}

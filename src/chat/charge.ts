@@ -1,0 +1,74 @@
+/** What an answer costs its caller, by what arrived of it: the table "What is charged" of docs/money.md. */
+import { type NanoUsd, nanoUsd } from '../money.ts';
+import { priceOf } from '../pricing.ts';
+import type { Measured, Usage } from '../providers/provider.ts';
+import { outputTokensOf } from '../tokens.ts';
+import type { Plan } from './plan.ts';
+
+export interface Charge {
+  cost: NanoUsd;
+  usage: Usage;
+  /** Whether a count was not reported, or not believable, and was estimated from the text. */
+  isEstimated: boolean;
+}
+
+/** Why no more of the answer is coming: it ended by itself, it broke, or the caller is gone and the upstream was cut off. */
+export type Ending = 'ended' | 'broken' | 'left';
+
+/** Null where nothing is charged: the answer failed before any of it was there. */
+export function chargeFor(
+  plan: Plan,
+  ending: Ending,
+  seen: Measured,
+  outputLimit: number,
+  held: NanoUsd,
+): Charge | null {
+  const hasOutput = seen.outputBytes > 0;
+  const isWhole = ending === 'ended' && seen.isComplete && seen.error === null;
+  const isLeft = ending === 'left' && seen.error === null;
+  if (!hasOutput && !isWhole && !isLeft) return null;
+  const { usage, isEstimated } = believable(plan, seen, outputLimit);
+  const cost = priceOf(plan.entry.price, usage);
+  // An estimate is our word alone, so it never costs the operator's shortfall either.
+  return { cost: isEstimated ? nanoUsd(Math.min(cost, held)) : cost, usage, isEstimated };
+}
+
+function believable(
+  plan: Plan,
+  seen: Measured,
+  outputLimit: number,
+): { usage: Usage; isEstimated: boolean } {
+  const { model } = plan.entry;
+  const reported = seen.usage;
+  const mostInput = Math.max(model.context, plan.inputTokens);
+  const mostOutput = Math.max(model.maxOutput, outputLimit) * plan.choices;
+  const estimatedOutput = Math.min(outputTokensOf(seen.outputBytes), outputLimit * plan.choices);
+  const inputTokens = Math.min(reported?.inputTokens || plan.inputTokens, mostInput);
+  const outputTokens = Math.min(reported?.outputTokens || estimatedOutput, mostOutput);
+  const isEstimated =
+    !reported ||
+    reported.inputTokens === 0 ||
+    (reported.outputTokens === 0 && seen.outputBytes > 0);
+  return {
+    usage: {
+      inputTokens,
+      outputTokens,
+      cachedInputTokens: reported?.cachedInputTokens ?? 0,
+      cacheWriteTokens: reported?.cacheWriteTokens ?? 0,
+      reasoningTokens: reported?.reasoningTokens ?? 0,
+    },
+    isEstimated,
+  };
+}
+
+/** The usage as the hold's row keeps it. */
+export function usageJson({ usage, isEstimated }: Charge): string {
+  return JSON.stringify({
+    input_tokens: usage.inputTokens,
+    output_tokens: usage.outputTokens,
+    ...(usage.cachedInputTokens && { cached_input_tokens: usage.cachedInputTokens }),
+    ...(usage.cacheWriteTokens && { cache_write_tokens: usage.cacheWriteTokens }),
+    ...(usage.reasoningTokens && { reasoning_tokens: usage.reasoningTokens }),
+    ...(isEstimated && { estimated: true }),
+  });
+}

@@ -1,0 +1,136 @@
+/**
+ * The path of one synchronous chat request: price the ceiling, hold it, pick a channel, pass the bytes, meter them, charge what was
+ * used. See docs/money.md, "What is charged".
+ */
+import type { Catalogue } from '../catalogue.ts';
+import { AppError } from '../errors.ts';
+import type { Hold, Ledger } from '../ledger/ledger.ts';
+import { type NanoUsd, ZERO_USD } from '../money.ts';
+import { findProvider } from '../providers/index.ts';
+import type { Route, Routing } from '../routing.ts';
+import type { ChatCall } from './call.ts';
+import type { Job, Tools } from './job.ts';
+import { limitWithin, type Plan, planPrefix, planRequest } from './plan.ts';
+import { invalidField, parseRequest, peekRequest } from './request.ts';
+import { Settlement } from './settlement.ts';
+import { runStream } from './stream.ts';
+import { runWhole } from './whole.ts';
+
+/** A hold outlives the longest its channel may take; after that the sweeper gives it back. */
+const HOLD_MARGIN_MS = 60_000;
+
+export interface ChatOptions extends Tools {
+  ledger: Ledger;
+  catalogue: Catalogue;
+  routing: Routing;
+}
+
+export class Chat {
+  readonly #options: ChatOptions;
+
+  constructor(options: ChatOptions) {
+    this.#options = options;
+  }
+
+  /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
+  async run(call: ChatCall): Promise<void> {
+    const { catalogue, routing, ledger, log } = this.#options;
+    const parsed = parseRequest(call.body);
+    const entry = catalogue.entry(parsed.request.model);
+    if (entry.model.type !== 'text') {
+      throw invalidField('model', 'must be a text model; this one does not chat');
+    }
+    const [route] = routing.candidates(entry.model);
+    const provider = findProvider(route.channel.provider);
+    const plan = planRequest(parsed, entry);
+    const hold = await this.#reserve(call, plan, route);
+    const settlement = new Settlement(ledger, log, hold);
+    if (call.signal.aborted) {
+      await settlement.finish(null);
+      throw new AppError('client_closed', 'The caller left before its request was sent on.');
+    }
+    const job: Job = {
+      call,
+      request: parsed.request,
+      plan,
+      provider,
+      route,
+      outputLimit: limitWithin(plan, hold.amount),
+      settlement,
+      secrets: secretsOf(route.channel),
+    };
+    await (parsed.request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options));
+  }
+
+  /** What this very request may cost, for its 402; null where it cannot be priced. Never throws. */
+  price(body: Buffer, partial: boolean): { ceiling: NanoUsd; model: string } | null {
+    try {
+      const plan = partial ? this.#planPrefix(body) : this.#planWhole(body);
+      return plan && { ceiling: plan.ceiling, model: plan.entry.model.id };
+    } catch {
+      return null;
+    }
+  }
+
+  #planWhole(body: Buffer): Plan {
+    const parsed = parseRequest(body);
+    return planRequest(parsed, this.#options.catalogue.entry(parsed.request.model));
+  }
+
+  #planPrefix(body: Buffer): Plan | null {
+    const facts = peekRequest(body);
+    return facts && planPrefix(body, facts, this.#options.catalogue.entry(facts.model));
+  }
+
+  async #reserve(
+    { principal, mode, requestId }: ChatCall,
+    plan: Plan,
+    route: Route,
+  ): Promise<Hold> {
+    const atLeast = mode === 'refuse' ? plan.ceiling : plan.atLeast;
+    if (principal.accountId === null) throw emptyWallet(plan, atLeast);
+    try {
+      return await this.#options.ledger.reserve({
+        accountId: principal.accountId,
+        keyId: principal.kind === 'key' ? principal.keyId : null,
+        amount: plan.ceiling,
+        atLeast,
+        purpose: 'chat',
+        model: plan.entry.model.id,
+        requestId,
+        priceVersion: plan.entry.price.version,
+        ttlMs: route.channel.timeout.totalMs + HOLD_MARGIN_MS,
+      });
+    } catch (error) {
+      const isKey = principal.kind === 'key' && error instanceof AppError;
+      if (!isKey || error.code !== 'insufficient_balance') throw error;
+      throw new AppError('credit_exhausted', error.message, { details: error.details ?? {} });
+    }
+  }
+}
+
+function emptyWallet(plan: Plan, atLeast: NanoUsd): AppError {
+  return new AppError(
+    'insufficient_balance',
+    'This wallet has no balance yet: the request needs a top-up first.',
+    { details: { availableNano: ZERO_USD, neededNano: atLeast, ceilingNano: plan.ceiling } },
+  );
+}
+
+/** Shorter ones are no keys, and would blot out ordinary words. */
+const SHORTEST_SECRET = 8;
+const secretsByChannel = new WeakMap<Route['channel'], string[]>();
+
+/** The channel's key, and whatever its configured headers carry as credentials. */
+function secretsOf(channel: Route['channel']): string[] {
+  const known = secretsByChannel.get(channel);
+  if (known) return known;
+  const secrets: string[] = [];
+  if (channel.apiKey !== null) secrets.push(channel.apiKey);
+  for (const [name, value] of Object.entries(channel.headers)) {
+    if (/auth|key|token|secret/i.test(name)) secrets.push(value.replace(/^Bearer\s+/i, ''));
+  }
+  const long = secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
+  secretsByChannel.set(channel, long);
+  return long;
+}

@@ -1,0 +1,47 @@
+/** One request between its hold and its end. */
+import type { Clock } from '../clock.ts';
+import type { LimitsConfig } from '../config/config.ts';
+import type { Log } from '../log.ts';
+import type { ChatRequest, Measured, Provider } from '../providers/provider.ts';
+import type { Route } from '../routing.ts';
+import type { Upstream } from '../upstream.ts';
+import { type Charge, chargeFor, type Ending } from './charge.ts';
+import type { ChatCall } from './call.ts';
+import { balanceHeaders, type Headers } from './headers.ts';
+import type { Plan } from './plan.ts';
+import type { Settlement } from './settlement.ts';
+import type { Balance } from '../ledger/ledger.ts';
+
+export interface Tools {
+  upstream: Upstream;
+  limits: Pick<LimitsConfig, 'sseLineBytes'>;
+  clock: Clock;
+  log: Log;
+}
+
+export interface Job {
+  call: ChatCall;
+  request: ChatRequest;
+  plan: Plan;
+  provider: Provider;
+  route: Route;
+  /** The output limit that is sent, covered by the hold. */
+  outputLimit: number;
+  settlement: Settlement;
+  /** What must not be passed on, whatever the upstream echoes. */
+  secrets: string[];
+}
+
+/** What the ending calls for; null where nothing is charged. */
+export function chargeOf(job: Job, ending: Ending, measured: Measured): Charge | null {
+  return chargeFor(job.plan, ending, measured, job.outputLimit, job.settlement.hold.amount);
+}
+
+export function answerHeaders(job: Job, contentType: string, balance: Balance | null): Headers {
+  const headers: Headers = { 'content-type': contentType };
+  if (job.outputLimit !== job.request.outputLimit) {
+    headers['x-max-tokens-applied'] = String(job.outputLimit);
+  }
+  if (balance) balanceHeaders(headers, balance);
+  return headers;
+}

@@ -1,0 +1,205 @@
+/**
+ * A streamed answer: passed on as it comes, metered as it passes, and settled exactly once, whichever of its ends comes first:
+ * the upstream's last line, its end, its failure, or the caller's leaving.
+ */
+import { AppError } from '../errors.ts';
+import type { Resolution } from '../ledger/ledger.ts';
+import type { Measured, StreamMeter } from '../providers/provider.ts';
+import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../upstream.ts';
+import type { Ending } from './charge.ts';
+import { finalComment } from './headers.ts';
+import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
+import { errorEvent } from './stream-error.ts';
+import { redact } from './upstream-errors.ts';
+import { passOn, WholeBody } from './whole.ts';
+
+export function runStream(job: Job, tools: Tools): Promise<void> {
+  return new Promise((resolve, reject) => {
+    new StreamRun(job, tools, resolve, reject).start();
+  });
+}
+
+class StreamRun implements UpstreamSink {
+  readonly #job: Job;
+  readonly #tools: Tools;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #meter: StreamMeter;
+  readonly #onLeave = () => this.#leave();
+  #upstream: UpstreamCall | null = null;
+  /** Set where the upstream did not answer with an event stream. */
+  #whole: WholeBody | null = null;
+  #hasBegun = false;
+  #hasHead = false;
+  #isGone = false;
+  #isFinished = false;
+  #stalled: NodeJS.Timeout | null = null;
+
+  constructor(job: Job, tools: Tools, resolve: () => void, reject: (error: unknown) => void) {
+    this.#job = job;
+    this.#tools = tools;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const { sseLineBytes } = tools.limits;
+    this.#meter = job.provider.meter(job.request, { sseLineBytes, secrets: job.secrets });
+  }
+
+  start(): void {
+    const { call, provider, request, route, outputLimit } = this.#job;
+    call.signal.addEventListener('abort', this.#onLeave, { once: true });
+    try {
+      const edits = { upstreamModel: route.upstreamModel, outputLimit };
+      const message = provider.chat(route.channel, request, edits);
+      this.#upstream = this.#tools.upstream.send(route.channel, message, this);
+    } catch (error) {
+      this.#end('broken', asAppError(error));
+    }
+  }
+
+  begun(): boolean {
+    if (this.#job.call.signal.aborted) return false;
+    this.#hasBegun = true;
+    return true;
+  }
+
+  head(status: number, headers: UpstreamHeaders): void {
+    const type = String(headers['content-type'] ?? '').toLowerCase();
+    if (status === 200 && type.startsWith('text/event-stream')) return;
+    this.#whole = new WholeBody();
+    this.#whole.head(status, headers);
+  }
+
+  data(chunk: Buffer): boolean {
+    if (this.#whole) {
+      this.#whole.add(chunk);
+      return true;
+    }
+    if (this.#isFinished) return true;
+    const pieces = this.#meter.push(chunk);
+    if (!this.#hasHead && this.#isRefused()) {
+      this.#end('broken', null);
+      this.#upstream?.abort(new AppError('upstream_failed', 'The upstream sent an error.'));
+      return true;
+    }
+    let isFlowing = true;
+    for (const piece of pieces) isFlowing = this.#write(piece) && isFlowing;
+    if (this.#meter.isDone()) this.#end('ended', null);
+    else if (!isFlowing) this.#waitForReader();
+    return isFlowing || this.#isFinished;
+  }
+
+  /** An error before any output can still be answered with a status that says so. */
+  #isRefused(): boolean {
+    const { error, outputBytes } = this.#meter.measured();
+    return error !== null && outputBytes === 0;
+  }
+
+  end(): void {
+    if (this.#whole) this.#endWhole(this.#whole);
+    else this.#end('ended', null);
+  }
+
+  fail(error: AppError): void {
+    const hasLeft = this.#hasBegun && this.#isGone && error.code === 'client_closed';
+    this.#end(hasLeft ? 'left' : 'broken', error);
+  }
+
+  #leave(): void {
+    if (this.#isFinished) return;
+    this.#isGone = true;
+    this.#stopWaiting();
+    const { onDisconnect } = this.#job.route.channel;
+    // Reading on: some channels charge for the whole answer anyway.
+    if (this.#hasBegun && (this.#whole || onDisconnect === 'drain')) this.#upstream?.resume();
+    else this.#upstream?.abort(new AppError('client_closed', 'The caller left.'));
+  }
+
+  /** False where the caller's socket is full. */
+  #write(piece: Buffer): boolean {
+    if (this.#isGone) return true;
+    this.#sendHead();
+    return this.#job.call.reply.write(piece);
+  }
+
+  #sendHead(): void {
+    if (this.#hasHead) return;
+    this.#hasHead = true;
+    const { balance } = this.#job.settlement.hold;
+    const headers = answerHeaders(this.#job, 'text/event-stream; charset=utf-8', balance);
+    headers['x-accel-buffering'] = 'no';
+    this.#job.call.reply.head(200, headers);
+  }
+
+  /** The upstream is paused while the caller does not read, and the caller is given up after the channel's idle time. */
+  #waitForReader(): void {
+    if (this.#stalled || this.#isFinished) return;
+    const { idleMs } = this.#job.route.channel.timeout;
+    this.#stalled = setTimeout(() => this.#leave(), idleMs);
+    const resume = () => {
+      if (!this.#stalled) return;
+      this.#stopWaiting();
+      this.#upstream?.resume();
+    };
+    this.#job.call.reply.drained().then(resume, resume);
+  }
+
+  #stopWaiting(): void {
+    if (this.#stalled) clearTimeout(this.#stalled);
+    this.#stalled = null;
+  }
+
+  #endWhole(whole: WholeBody): void {
+    if (!this.#close()) return;
+    passOn(this.#job, this.#tools, whole.answer()).then(this.#resolve, this.#reject);
+  }
+
+  #end(ending: Ending, failure: AppError | null): void {
+    if (this.#close()) this.#finish(ending, failure).then(this.#resolve, this.#reject);
+  }
+
+  /** False for all but the first. */
+  #close(): boolean {
+    if (this.#isFinished) return false;
+    this.#isFinished = true;
+    this.#stopWaiting();
+    this.#job.call.signal.removeEventListener('abort', this.#onLeave);
+    return true;
+  }
+
+  async #finish(ending: Ending, failure: AppError | null): Promise<void> {
+    const { rest, done } = this.#meter.end();
+    const measured = this.#meter.measured();
+    const charge = chargeOf(this.#job, ending, measured);
+    const isRefused = charge === null && !this.#hasHead;
+    if (!isRefused) for (const piece of rest) this.#write(piece);
+    const resolution = await this.#job.settlement.finish(charge);
+    if (isRefused) throw failure ?? refusal(measured, this.#job.secrets);
+    if (!this.#isGone) this.#sayGoodbye(measured, failure, resolution, done);
+    this.#job.call.reply.end();
+  }
+
+  #sayGoodbye(
+    measured: Measured,
+    failure: AppError | null,
+    resolution: Resolution | null,
+    done: Buffer | null,
+  ): void {
+    if (!measured.isComplete && measured.error === null) {
+      this.#write(errorEvent(this.#job.call.dialect, failure));
+    }
+    if (resolution) this.#write(finalComment(resolution));
+    if (done) this.#write(done);
+    this.#sendHead();
+  }
+}
+
+function refusal(measured: Measured, secrets: string[]): AppError {
+  const said = measured.error === null ? '' : redact(measured.error, secrets);
+  const message = said ? `The upstream failed: ${said}` : 'The upstream ended without an answer.';
+  return new AppError('upstream_failed', message);
+}
+
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError('internal', 'The request could not be sent.', { cause: error });
+}

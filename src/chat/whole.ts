@@ -1,0 +1,148 @@
+/** A JSON answer: read whole, charged, then passed on, so that its headers carry the final figures. */
+import { AppError } from '../errors.ts';
+import { formatUsd } from '../money.ts';
+import type { UpstreamHeaders, UpstreamSink } from '../upstream.ts';
+import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
+import { redact, upstreamError } from './upstream-errors.ts';
+
+/** Of an error's body, what is read for its message. */
+const MAX_ERROR_BYTES = 65_536;
+
+export interface WholeAnswer {
+  status: number;
+  headers: UpstreamHeaders;
+  body: Buffer;
+}
+
+/**
+ * A caller that leaves while the upstream works does not stop it: the answer is awaited within the channel's total time and
+ * charged, because the upstream charges for it too.
+ */
+export async function runWhole(job: Job, tools: Tools): Promise<void> {
+  const { call, route } = job;
+  const request = job.provider.chat(route.channel, job.request, {
+    upstreamModel: route.upstreamModel,
+    outputLimit: job.outputLimit,
+  });
+  let answer: WholeAnswer;
+  try {
+    answer = await new Promise<WholeAnswer>((resolve, reject) => {
+      const sink = new WholeSink(() => !call.signal.aborted, resolve, reject);
+      tools.upstream.send(route.channel, request, sink);
+    });
+  } catch (error) {
+    await job.settlement.finish(null);
+    throw error;
+  }
+  await passOn(job, tools, answer);
+}
+
+/** Charges a whole answer and gives it to the caller, or throws what it stands for and charges nothing. */
+export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promise<void> {
+  const refusal = refusalOf(job, tools, answer);
+  if (refusal) {
+    await job.settlement.finish(null);
+    throw refusal;
+  }
+  const measured = job.provider.readChat(answer.body);
+  if (!measured || (measured.outputBytes === 0 && measured.error !== null)) {
+    await job.settlement.finish(null);
+    const said = measured?.error ? redact(measured.error, job.secrets) : '';
+    throw failed(said ? `The upstream failed: ${said}` : 'The upstream sent no chat answer.');
+  }
+  const resolution = await job.settlement.finish(chargeOf(job, 'ended', measured));
+  const headers = answerHeaders(job, 'application/json', resolution?.balance ?? null);
+  if (resolution) headers['x-request-cost'] = formatUsd(resolution.charged);
+  const body = withoutSecrets(answer.body, job.secrets);
+  headers['content-length'] = String(body.length);
+  job.call.reply.head(200, headers);
+  job.call.reply.end(body);
+}
+
+function refusalOf(job: Job, tools: Tools, answer: WholeAnswer): AppError | null {
+  const { status, headers, body } = answer;
+  if (status >= 200 && status < 300) return null;
+  const level = status === 429 || (status >= 400 && status < 500) ? 'warn' : 'error';
+  tools.log[level]('upstream_refused', {
+    requestId: job.call.requestId,
+    channel: job.route.channel.id,
+    status,
+  });
+  return upstreamError(status, headers, body, job.secrets, tools.clock.nowMs());
+}
+
+function withoutSecrets(body: Buffer, secrets: string[]): Buffer {
+  if (!secrets.some((secret) => body.includes(secret))) return body;
+  let text = body.toString('latin1');
+  for (const secret of secrets) text = text.replaceAll(secret, '[redacted]');
+  return Buffer.from(text, 'latin1');
+}
+
+function failed(message: string): AppError {
+  return new AppError('upstream_failed', message);
+}
+
+class WholeSink implements UpstreamSink {
+  readonly #mayBegin: () => boolean;
+  readonly #resolve: (answer: WholeAnswer) => void;
+  readonly #reject: (error: AppError) => void;
+  readonly #body = new WholeBody();
+
+  constructor(
+    mayBegin: () => boolean,
+    resolve: (answer: WholeAnswer) => void,
+    reject: (error: AppError) => void,
+  ) {
+    this.#mayBegin = mayBegin;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  begun(): boolean {
+    return this.#mayBegin();
+  }
+
+  head(status: number, headers: UpstreamHeaders): void {
+    this.#body.head(status, headers);
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#body.add(chunk);
+    return true;
+  }
+
+  end(): void {
+    this.#resolve(this.#body.answer());
+  }
+
+  fail(error: AppError): void {
+    this.#reject(error);
+  }
+}
+
+/** Gathers a body; of an error's only the beginning. */
+export class WholeBody {
+  readonly #chunks: Buffer[] = [];
+  #status = 0;
+  #headers: UpstreamHeaders = {};
+  #bytes = 0;
+
+  head(status: number, headers: UpstreamHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  add(chunk: Buffer): void {
+    const isError = this.#status < 200 || this.#status >= 300;
+    if (isError && this.#bytes + chunk.length > MAX_ERROR_BYTES) return;
+    this.#bytes += chunk.length;
+    this.#chunks.push(chunk);
+  }
+
+  answer(): WholeAnswer {
+    const [first] = this.#chunks;
+    const body =
+      this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks, this.#bytes);
+    return { status: this.#status, headers: this.#headers, body };
+  }
+}

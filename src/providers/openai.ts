@@ -1,0 +1,92 @@
+/** OpenAI's chat dialect, for any server that speaks it. The caller's bytes pass as they are, but for a few splices. */
+import type { ChannelConfig } from '../config/config.ts';
+import { scanMembers } from './json-members.ts';
+import { readAnswer } from './openai-answer.ts';
+import type { ChatEdits, ChatRequest, Provider, UpstreamRequest } from './provider.ts';
+import { OpenAiMeter } from './sse.ts';
+import { Splices } from './splices.ts';
+
+/** Fields of Farebox itself; strict upstreams refuse what they do not know. */
+const OWN_FIELDS = ['max_credits', 'quote_id', 'callback_url'];
+const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens'] as const;
+const DIGITS = /^[1-9][0-9]*$/;
+const OPEN_BRACE = 0x7b;
+
+export const openai: Provider = {
+  name: 'openai',
+  chat,
+  readChat: readAnswer,
+  meter: (request, limits) => new OpenAiMeter(!request.wantsUsage, limits),
+};
+
+/** What is the same for every request of a channel. */
+interface Prepared {
+  path: string;
+  json: Record<string, string>;
+  stream: Record<string, string>;
+}
+
+const prepared = new WeakMap<ChannelConfig, Prepared>();
+
+function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {
+  let ready = prepared.get(channel);
+  if (!ready) prepared.set(channel, (ready = prepare(channel)));
+  return {
+    path: ready.path,
+    headers: request.isStream ? ready.stream : ready.json,
+    body: spliceBody(channel, request, edits),
+  };
+}
+
+function prepare(channel: ChannelConfig): Prepared {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    // A few hundred compressed bytes can unpack to hundreds of megabytes.
+    'accept-encoding': 'identity',
+    'user-agent': 'farebox',
+  };
+  if (channel.apiKey !== null) headers['authorization'] = `Bearer ${channel.apiKey}`;
+  for (const [name, value] of Object.entries(channel.headers)) headers[name.toLowerCase()] = value;
+  return {
+    path: `${new URL(channel.baseUrl).pathname.replace(/\/$/, '')}/chat/completions`,
+    json: { accept: 'application/json', ...headers },
+    stream: { accept: 'text/event-stream', ...headers },
+  };
+}
+
+function spliceBody(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): Buffer {
+  const { body, members } = request;
+  const splices = new Splices(body, members);
+  for (const name of OWN_FIELDS) splices.remove(name);
+  if (edits.upstreamModel !== request.model) {
+    splices.setValue('model', JSON.stringify(edits.upstreamModel));
+  }
+  if (request.isStream && !request.wantsUsage) askForUsage(splices, request);
+  setLimit(splices, channel.outputLimitField, request, edits.outputLimit);
+  return splices.apply();
+}
+
+function askForUsage(splices: Splices, { body, members }: ChatRequest): void {
+  const range = members.get('stream_options');
+  if (!range || body[range[1]] !== OPEN_BRACE) {
+    splices.setValue('stream_options', '{"include_usage":true}');
+    return;
+  }
+  const inner = new Splices(body, scanMembers(body, range[1], range[2]).ranges, range[1], range[2]);
+  inner.setValue('include_usage', 'true');
+  splices.setValue('stream_options', inner.apply().toString());
+}
+
+/** One limit is sent, under the name that this server obeys: some ignore the other name, and then the ceiling would be false. */
+function setLimit(
+  splices: Splices,
+  field: (typeof LIMIT_FIELDS)[number],
+  { body, members }: ChatRequest,
+  limit: number,
+): void {
+  for (const other of LIMIT_FIELDS) if (other !== field) splices.remove(other);
+  const range = members.get(field);
+  const written = range ? body.toString('latin1', range[1], range[2]) : '';
+  if (DIGITS.test(written) && Number(written) === limit) return;
+  splices.setValue(field, String(limit));
+}

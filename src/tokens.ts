@@ -1,0 +1,164 @@
+/**
+ * How many tokens a text can be, never low, in one table look-up per byte and without a tokenizer: those need seconds for some
+ * texts of 20 KB. A pair of bytes weighs what a token boundary between them may cost: pairs that are common in words are merged
+ * by every byte-pair vocabulary, pairs that are not are usually cut. Measured against o200k and cl100k: never below either on
+ * prose, code, JSON, eighteen scripts and random bytes of every kind; English prose comes out about 1.5 times too high.
+ */
+
+/** What an image can cost at the upstreams we know, at its highest detail, and a margin for very large ones. */
+const TOKENS_PER_IMAGE = 4_000;
+const IMAGE_BYTES_PER_TOKEN = 100;
+/** Per request: what chat templates put around the messages. */
+const TOKENS_PER_REQUEST = 8;
+
+/** Weights are in twentieths of a token. */
+const UNIT = 20;
+const DATA_MARK = ';base64,';
+const QUOTE = 0x22;
+
+export interface TextEstimate {
+  /** Of everything but the contents of base64 data URLs. */
+  tokens: number;
+  /** How many base64 data URLs there are, and the bytes of their contents. */
+  dataRuns: number;
+  dataBytes: number;
+}
+
+/** Counts raw body bytes: the JSON around the words pays for the roles and separators of the upstream's own template. */
+export function estimateText(body: Buffer): TextEstimate {
+  let weight = 0;
+  let dataRuns = 0;
+  let dataBytes = 0;
+  let at = 0;
+  for (;;) {
+    const mark = body.indexOf(DATA_MARK, at, 'latin1');
+    if (mark < 0) break;
+    const from = mark + DATA_MARK.length;
+    const quote = body.indexOf(QUOTE, from);
+    const to = quote < 0 ? body.length : quote;
+    weight += weigh(body, at, from);
+    dataRuns++;
+    dataBytes += to - from;
+    at = to;
+  }
+  weight += weigh(body, at, body.length);
+  return { tokens: Math.ceil(weight / UNIT) + TOKENS_PER_REQUEST, dataRuns, dataBytes };
+}
+
+/**
+ * Input tokens of a request. `images` and `imageBytes` are those of its real image parts; what only looks like a data URL is
+ * text to the model and is counted as such, a token a byte.
+ */
+export function inputTokens(text: TextEstimate, images: number, imageBytes: number): number {
+  const notImages = Math.max(0, text.dataBytes - imageBytes);
+  return (
+    text.tokens +
+    notImages +
+    images * TOKENS_PER_IMAGE +
+    Math.ceil(Math.min(imageBytes, text.dataBytes) / IMAGE_BYTES_PER_TOKEN)
+  );
+}
+
+/** Tokens of generated text whose usage nobody reported: an average, because the caller is charged by it. */
+export function outputTokensOf(bytes: number): number {
+  return Math.ceil((bytes * 10) / 32);
+}
+
+function weigh(body: Buffer, from: number, to: number): number {
+  let weight = 0;
+  let previous = SPACE;
+  for (let at = from; at < to; at++) {
+    const byte = body[at]!;
+    weight += WEIGHTS[(previous << 8) | byte]!;
+    previous = byte;
+  }
+  return weight;
+}
+
+const SPACE = 0x20;
+
+/** By first letter, the second letters of the 255 pairs that make up 95 % of English, German and Finnish words and of code. */
+const COMMON_PAIRS: Record<string, string> = {
+  a: 'bcdfgilmnprstuvwy',
+  b: 'aeilorsuy',
+  c: 'acehiklorstu',
+  d: 'adeiorstuy',
+  e: 'abcdefilmnopqrstvwxy',
+  f: 'aefilortu',
+  g: 'aehinoru',
+  h: 'aeiortu',
+  i: 'abcdefglmnoprstvxz',
+  j: 'es',
+  k: 'eis',
+  l: 'adeilostuy',
+  m: 'abdegimopsu',
+  n: 'acdefgilnopstu',
+  o: 'abcdfgiklmnoprstuvw',
+  p: 'aeiloprstu',
+  q: 'u',
+  r: 'acdegiklmnorstuvy',
+  s: 'acdehikoprstu',
+  t: 'acdehiloprstuwy',
+  u: 'bdeilmnprst',
+  v: 'aei',
+  w: 'aehinos',
+  x: 'apt',
+  y: 'mopst',
+  z: 'z',
+};
+
+type Kind = 'lower' | 'upper' | 'digit' | 'blank' | 'mark' | 'high';
+
+function kindOf(byte: number): Kind {
+  if (byte >= 0x80) return 'high';
+  if (byte >= 0x61 && byte <= 0x7a) return 'lower';
+  if (byte >= 0x41 && byte <= 0x5a) return 'upper';
+  if (byte >= 0x30 && byte <= 0x39) return 'digit';
+  return byte <= SPACE ? 'blank' : 'mark';
+}
+
+function weightOf(previous: number, byte: number): number {
+  const before = kindOf(previous);
+  switch (kindOf(byte)) {
+    case 'lower':
+      return letterWeight(before, previous, byte);
+    case 'upper':
+      return before === 'lower' ? UNIT : letterWeight(before, previous, byte);
+    case 'digit':
+      // Some vocabularies have no token of two digits; a blank before one is a token of its own.
+      return before === 'blank' ? 2 * UNIT : UNIT;
+    case 'blank':
+      return before === 'blank' ? (previous === byte ? 2 : 14) : 0;
+    case 'mark':
+      return before === 'mark' ? 16 : UNIT;
+    case 'high':
+      return highWeight(byte);
+  }
+}
+
+function letterWeight(before: Kind, previous: number, byte: number): number {
+  if (before !== 'lower' && before !== 'upper') return UNIT;
+  const first = String.fromCharCode(previous | 0x20);
+  const isCommon = COMMON_PAIRS[first]!.includes(String.fromCharCode(byte | 0x20));
+  const isUpperPair = before === 'upper' && byte < 0x60;
+  if (isCommon) return isUpperPair ? 10 : 7;
+  return isUpperPair ? 18 : 17;
+}
+
+/** The first byte of a character carries it all: near the worst case of its script, one token a byte where there is none. */
+function highWeight(byte: number): number {
+  if (byte < 0xc0) return 0;
+  if (byte <= 0xc5) return 32;
+  if (byte < 0xe0) return 2 * UNIT;
+  if (byte < 0xe3) return 3 * UNIT;
+  if (byte < 0xea) return 50;
+  if (byte < 0xee) return 54;
+  return byte < 0xf0 ? 3 * UNIT : 4 * UNIT;
+}
+
+const WEIGHTS = new Uint8Array(0x1_00_00);
+for (let previous = 0; previous < 256; previous++) {
+  for (let byte = 0; byte < 256; byte++) {
+    WEIGHTS[(previous << 8) | byte] = weightOf(previous, byte);
+  }
+}
