@@ -1,0 +1,103 @@
+/**
+ * The settings file as it stands after the schema was applied: defaults are filled in, and what the schema refused is gone, so
+ * that the rest can still be checked. Hence everything without a default may be missing.
+ */
+export interface RawFile {
+  server: {
+    public_url: string | null;
+    trusted_proxies: (string | undefined)[];
+    cors_origins: (string | undefined)[];
+  };
+  payments: RawPayments;
+  channels?: (RawChannel | undefined)[];
+  models?: (RawModel | undefined)[];
+  credits: { credit_usd: string };
+  limits: Record<
+    | 'body_bytes'
+    | 'header_bytes'
+    | 'upstream_body_bytes'
+    | 'sse_line_bytes'
+    | 'connections'
+    | 'headers_timeout_ms'
+    | 'request_timeout_ms'
+    | 'drain_ms',
+    number
+  >;
+  webhooks: { allow_private: (string | undefined)[] };
+  siwx: {
+    replay: 'single-use' | 'session';
+    max_age_seconds: number;
+    extra_domains: (string | undefined)[];
+  };
+}
+
+export type UsdSetting =
+  | 'minimum_top_up_usd'
+  | 'inline_minimum_usd'
+  | 'suggested_top_up_usd'
+  | 'maximum_top_up_usd'
+  | 'minimum_balance_usd'
+  | 'exposure_per_payer_usd'
+  | 'exposure_total_usd';
+
+export interface RawPayments extends Record<UsdSetting, string> {
+  networks?: (RawNetwork | undefined)[];
+}
+
+export interface RawNetwork {
+  network?: string;
+  pay_to?: string;
+  asset?: string;
+  facilitator: string | RawFacilitator;
+  rpc_url?: string | null;
+  gas_key?: string;
+  confirmations: number;
+}
+
+export interface RawFacilitator {
+  url?: string;
+  cdp_key_id?: string;
+  cdp_key_secret?: string;
+}
+
+export interface RawChannel {
+  id?: string;
+  provider?: string;
+  base_url?: string;
+  api_key: string | null;
+  headers: Record<string, string>;
+  group: string;
+  priority: number;
+  weight: number;
+  concurrency: number;
+  timeout: { first_byte_ms: number; idle_ms: number; total_ms: number };
+  on_disconnect: 'abort' | 'drain';
+  output_limit_field?: 'max_tokens' | 'max_completion_tokens';
+  vendor?: string | null;
+}
+
+export interface RawModel {
+  id?: string;
+  type: 'text' | 'embedding';
+  context?: number;
+  max_output?: number;
+  default_output?: number;
+  routes?: ({ channel?: string; model?: string; cost?: RawPrices } | undefined)[];
+  price?: RawPrices;
+}
+
+export interface RawPrices {
+  rules?: (RawRule | undefined)[];
+}
+
+export interface RawRule {
+  unit?:
+    | 'input_token'
+    | 'cached_input_token'
+    | 'cache_write_token'
+    | 'output_token'
+    | 'reasoning_token'
+    | 'request';
+  per: number;
+  usd?: string;
+}
