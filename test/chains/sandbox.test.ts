@@ -8,11 +8,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SettleHooks, SignedPayment } from '../../src/chains/chain.ts';
 import { KNOWN_NETWORKS, SOLANA_DEVNET, SOLANA_MAINNET } from '../../src/chains/networks.ts';
 import { createSandboxRail, type SandboxRail } from '../../src/chains/sandbox.ts';
+import { SandboxBook } from '../../src/chains/sandbox-book.ts';
 import { buildSolanaPayment } from '../../src/chains/solana-build.ts';
 import type { NetworkConfig } from '../../src/config/config.ts';
 import { silentLog } from '../../src/log.ts';
-import { solanaConfig, testClock } from '../support/solana-payments.ts';
+import { hasSolana, startSolana } from '../support/solana.ts';
+import { signWithStockClient, solanaConfig, testClock } from '../support/solana-payments.ts';
 
+const canRunSolana = await hasSolana();
 const BASE_SEPOLIA = 'eip155:84532';
 const DOLLAR = 1_000_000n;
 const START = 1_000n * DOLLAR;
@@ -222,6 +225,25 @@ describe('the play chain', () => {
     await expect(open(evmConfig())).rejects.toMatchObject({ code: 'not_configured' });
   });
 
+  it.skipIf(!canRunSolana)(
+    'is paid by a stock Solana client, which takes the blockhash from the 402',
+    async () => {
+      // Of a node it reads the mint, nothing else.
+      const node = await startSolana(SOLANA_DEVNET);
+      try {
+        const rail = await open(solanaNetwork());
+        const wallet = Keypair.generate();
+        const requirements = rail.requirements(DOLLAR);
+        const payload = await signWithStockClient(wallet, requirements, node.url);
+        const payment = await rail.decode(payload, clock.nowMs());
+        expect(await rail.settle(payment, hooks)).toMatchObject({ state: 'settled' });
+        expect([...node.calls.keys()]).toEqual(['getAccountInfo']);
+      } finally {
+        await node.stop();
+      }
+    },
+  );
+
   it('takes its own blockhashes only, and each for two minutes', async () => {
     const rail = await open(solanaNetwork());
     const { extra, payTo, asset } = rail.requirements(DOLLAR);
@@ -250,3 +272,31 @@ function swapSignature(transaction: string, other: string): string {
   Buffer.from(other, 'base64').copy(bytes, 65, 65, 129);
   return bytes.toString('base64');
 }
+
+describe('the book of the play chain', () => {
+  const move = (index: number, atMs: number) => ({
+    key: `payment ${index}`,
+    payer: 'a',
+    payTo: 'b',
+    amount: 1n,
+    transaction: `${index}`,
+    atMs,
+  });
+
+  it('stays bounded: it forgets the oldest after a day, admits that, and is full before', async () => {
+    const path = join(dataDir, 'book.json');
+    const book = await SandboxBook.open(path);
+    const day = 24 * 3_600_000;
+    const many = Array.from({ length: 10_000 }, (_, index) => book.move(move(index, index)));
+    await Promise.all(many);
+    expect(await book.move(move(10_000, day - 1))).toBe('full');
+    expect(await book.move(move(10_000, day))).toMatchObject({ amount: '1' });
+    expect(book.payment('payment 0')).toBe(null);
+    expect([book.hasForgotten(0), book.hasForgotten(1)]).toEqual([true, false]);
+    const reopened = await SandboxBook.open(path);
+    expect(reopened.payment('payment 0')).toBe(null);
+    expect(reopened.hasForgotten(0)).toBe(true);
+    expect(reopened.payment('payment 1')).toMatchObject({ transaction: '1' });
+    expect(reopened.balanceOf('b')).toBe(START + 10_001n);
+  });
+});

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { Keypair } from '@solana/web3.js';
+import bs58 from 'bs58';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Rail, SettleHooks, SignedPayment } from '../../src/chains/chain.ts';
 import { createSolanaRail } from '../../src/chains/solana.ts';
@@ -132,6 +134,26 @@ describe.skipIf(!(await hasSolana()))('the Solana rail of a remote facilitator',
     expect(found[3]).toMatchObject({ state: 'unknown' });
   });
 
+  it('reads on where it stopped when the history is long and names no memos', async () => {
+    const payment = await pay({ rail }, cluster, cluster.wallet(DOLLAR), DOLLAR);
+    const evidence = await rail.settle(payment, hooks);
+    const other = await pay({ rail }, cluster, cluster.wallet(DOLLAR), DOLLAR);
+    await rail.settle(other, hooks);
+    const { landed } = cluster.runtime;
+    const template = landed.at(-1)!;
+    const copies = Array.from({ length: 320 }, () => ({
+      ...template,
+      signature: bs58.encode(randomBytes(64)),
+    }));
+    landed.push(...copies);
+    for (const entry of landed) entry.memo = null;
+    const fresh = open(cluster.url);
+    const looks = [];
+    for (let look = 0; look < 8; look += 1) looks.push(await lookup(payment, null, fresh));
+    expect(looks[0]).toMatchObject({ state: 'unknown', reason: 'search_incomplete' });
+    expect(looks.at(-1)).toEqual(evidence);
+  });
+
   it('refuses a payer without funds before it hands anything on (P-11)', async () => {
     const payment = await pay({ rail }, cluster, cluster.wallet(1n), DOLLAR);
     const before = facilitator.settled.length;
@@ -173,7 +195,7 @@ describe.skipIf(!(await hasSolana()))('the Solana rail of a remote facilitator',
         dataDir: '/nonexistent',
         mode: 'live',
         fetch: (input, init) => {
-          const path = new URL(String(input)).pathname;
+          const path = new URL(input instanceof Request ? input.url : input).pathname;
           return fetch(`${urls[turn]}${path}`, init);
         },
       });

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Evidence, SettleHooks, SignedPayment } from '../../src/chains/chain.ts';
 import { hasSolana, startSolana, type SolanaCluster } from '../support/solana.ts';
-import { openShop, pay, type Shop, signWithStockClient } from '../support/solana-payments.ts';
+import {
+  openShop,
+  pay,
+  type Shop,
+  signWithLegacyClient,
+  signWithStockClient,
+} from '../support/solana-payments.ts';
 
 const DOLLAR = 1_000_000n;
 const MINUTES = 60_000;
@@ -32,15 +38,31 @@ describe.skipIf(!(await hasSolana()))('the embedded Solana rail', () => {
     const before = cluster.runtime.tokens(shop.payTo, cluster.mint);
     const payment = await pay(shop, cluster, wallet, DOLLAR);
     expect(payment.payer).toBe(wallet.publicKey.toBase58());
+    const lamports = cluster.runtime.lamports(shop.gas.publicKey.toBase58());
     const stored = recorder(cluster);
     const evidence = await shop.rail.settle(payment, stored.hooks);
     expect(evidence).toMatchObject({ state: 'settled', amount: DOLLAR, isFinal: false });
     expect(cluster.runtime.tokens(shop.payTo, cluster.mint) - before).toBe(DOLLAR);
+    // Two signatures and the priority fee of a stock client.
+    expect(lamports - cluster.runtime.lamports(shop.gas.publicKey.toBase58())).toBe(10_001);
     expect(stored.seen).toHaveLength(1);
     expect(stored.seen[0]?.transaction).toBe(transactionOf(evidence));
     expect(stored.seen[0]?.wasOnChain).toBe(false);
     cluster.runtime.finalize();
     expect(await shop.rail.lookup(submission(payment, stored))).toMatchObject({ isFinal: true });
+  });
+
+  it('settles what the client of x402 v1 signs', async () => {
+    const wallet = cluster.wallet(5n * DOLLAR);
+    const requirements = shop.rail.requirements(DOLLAR);
+    const sign = () => signWithLegacyClient(wallet, requirements, 'solana', cluster.url);
+    const { payload } = await sign();
+    const payment = await shop.rail.decode(payload, Date.now());
+    expect(payment).toMatchObject({ payer: wallet.publicKey.toBase58(), amount: DOLLAR });
+    expect(await shop.rail.settle(payment, recorder().hooks)).toMatchObject({ state: 'settled' });
+    // It writes no memo, so that a second payment under one blockhash is the first one again.
+    const again = await shop.rail.decode((await sign()).payload, Date.now());
+    expect(again.identity).toBe(payment.identity);
   });
 
   it('gives one payment one identity, whatever stands in the empty slot (P-1)', async () => {
@@ -223,6 +245,12 @@ describe.skipIf(!(await hasSolana()))('the embedded Solana rail', () => {
     const hooks = { ...recorder().hooks, hasEarlierAttempt: true };
     expect((await shop.again().settle(payment, hooks)).state).not.toBe('settled');
     expect((await shop.rail.settle(payment, recorder().hooks)).state).toBe('unknown');
+    // It did fail this time; that is certain once the block is final.
+    cluster.runtime.finalize();
+    expect(await shop.rail.lookup(submission(payment, stored))).toMatchObject({
+      state: 'failed',
+      reason: 'transaction_failed',
+    });
   });
 
   it.each([

@@ -3,6 +3,7 @@ import { createKeyPairSignerFromBytes } from '@solana/kit';
 import { Keypair } from '@solana/web3.js';
 import bs58 from 'bs58';
 import { ExactSvmScheme } from '@x402/svm/exact/client';
+import { createPaymentHeader } from 'x402/client';
 import type { PaymentRequirements, Rail, SignedPayment } from '../../src/chains/chain.ts';
 import { KNOWN_NETWORKS } from '../../src/chains/networks.ts';
 import { createSolanaRail } from '../../src/chains/solana.ts';
@@ -85,6 +86,31 @@ export async function signWithStockClient(
   const scheme = new ExactSvmScheme(signer, { rpcUrl });
   const { payload } = await scheme.createPaymentPayload(2, requirements as never);
   return payload as { transaction: string };
+}
+
+/** The same as x402 v1's client signs it: no memo, limit from a simulation. Answers the whole v1 object. */
+export async function signWithLegacyClient(
+  wallet: Keypair,
+  requirements: PaymentRequirements,
+  v1Name: string,
+  rpcUrl: string,
+): Promise<{ scheme: string; network: string; payload: { transaction: string } }> {
+  const signer = await createKeyPairSignerFromBytes(wallet.secretKey);
+  const { amount, extra, ...rest } = requirements;
+  const { memo: _memo, ...legacyExtra } = extra;
+  const v1 = {
+    ...rest,
+    network: v1Name,
+    maxAmountRequired: amount,
+    resource: 'https://gw.example/x402/top-up',
+    description: '',
+    mimeType: 'application/json',
+    extra: legacyExtra,
+  };
+  const header = await createPaymentHeader(signer as never, 1, v1 as never, {
+    svmConfig: { rpcUrl },
+  });
+  return JSON.parse(Buffer.from(header, 'base64').toString('utf8')) as never;
 }
 
 /** A stock client's payment of `amount` base units, decoded. */
