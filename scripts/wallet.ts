@@ -117,7 +117,8 @@ async function chat(text: string | undefined): Promise<void> {
   const answer = await gateway.chat(stream);
   const summary = await readChatStream(answer, (part) => process.stdout.write(part));
   say('');
-  for (const comment of summary.comments) say(`[${comment}]`);
+  const { closing } = summary;
+  if (closing) say(`[$${closing.cost}, balance $${closing.balance_remaining}]`);
   if (!summary.isComplete) throw new WalletError('The answer broke off.');
 }
 

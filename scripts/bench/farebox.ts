@@ -123,6 +123,7 @@ function settings(upstreamPort: number, replay: string): string {
     - network: eip155:${CHAIN_ID}
       pay_to: "0x1111111111111111111111111111111111111111"
       facilitator: http://127.0.0.1:9
+      rpc_url: http://127.0.0.1:9
 channels:${channel('main', 'v1')}${channel('slow', 'slow')}
 models:${model(MODEL, 'main')}${model(SLOW_MODEL, 'slow')}
 siwx: { replay: ${replay}, max_age_seconds: 300, extra_domains: [] }

@@ -3,8 +3,8 @@
 export interface StreamSummary {
   text: string;
   usage: Record<string, unknown> | null;
-  /** Comment lines of the stream, without the colon. */
-  comments: string[];
+  /** What the gateway says of money in its comment before the end, as strings of dollars; null when it said nothing. */
+  closing: { cost: string; balance_remaining: string } | null;
   isComplete: boolean;
 }
 
@@ -12,7 +12,7 @@ export async function readChatStream(
   answer: Response,
   onText: (text: string) => void,
 ): Promise<StreamSummary> {
-  const summary: StreamSummary = { text: '', usage: null, comments: [], isComplete: false };
+  const summary: StreamSummary = { text: '', usage: null, closing: null, isComplete: false };
   const decoder = new TextDecoder();
   let rest = '';
   for await (const bytes of answer.body ?? []) {
@@ -24,6 +24,10 @@ export async function readChatStream(
   return summary;
 }
 
+type Closing = StreamSummary['closing'];
+
+const CLOSING = ': farebox ';
+
 interface Chunk {
   choices?: { delta?: { content?: string | null } }[];
   usage?: Record<string, unknown> | null;
@@ -31,7 +35,7 @@ interface Chunk {
 }
 
 function readLine(line: string, summary: StreamSummary, onText: (text: string) => void): void {
-  if (line.startsWith(':')) summary.comments.push(line.slice(1).trim());
+  if (line.startsWith(CLOSING)) summary.closing = JSON.parse(line.slice(CLOSING.length)) as Closing;
   if (!line.startsWith('data: ')) return;
   const data = line.slice('data: '.length);
   if (data === '[DONE]') {
