@@ -285,6 +285,18 @@ describe('a Solana payment', () => {
         ]),
     ],
     [
+      'somebody else as authority, who never signed',
+      'payer',
+      () =>
+        bent((all) => [
+          ...all.with(
+            2,
+            transfer({ accounts: { authority: meta(stranger.publicKey.toBase58(), '') } }),
+          ),
+          memo([meta(payer.publicKey.toBase58(), 's')]),
+        ]),
+    ],
+    [
       'the fee payer as signer of a memo',
       'fee_payer_isolation',
       () => appended(memo([meta(feePayerAddress, 'ws')])),
