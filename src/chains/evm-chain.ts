@@ -200,7 +200,8 @@ export class RevertError extends RpcError {}
 function translate(method: string, error: unknown): RpcError {
   const { code, text } = describe(error);
   if (code === null) return new RpcError(`${method}: the RPC endpoint does not answer`);
-  if (method === 'eth_call' && (code === 3 || /revert/i.test(text))) return new RevertError(text);
+  if (method === 'eth_call' && (code === 3 || /revert|vm execution error/i.test(text)))
+    return new RevertError(text);
   return new NodeRefusal(text);
 }
 

@@ -54,7 +54,7 @@ export class EmbeddedSettler {
       return `the gas wallet ${gas.address} holds ${balance} wei; a settlement costs up to ${cost}`;
     }
     if (balance < cost * COMFORTABLE_SETTLEMENTS) {
-      log.warn('evm.gas_low', {
+      log.warn('evm_gas_low', {
         wallet: gas.address,
         wei: balance,
         settlementsLeft: Number(balance / cost),
@@ -64,6 +64,7 @@ export class EmbeddedSettler {
   }
 
   async settle(payment: SignedPayment, hooks: SettleHooks): Promise<Evidence> {
+    const deadline = performance.now() + (this.#options.settleTimeoutMs ?? SETTLE_TIMEOUT_MS);
     const refusal = await preflight(
       this.#options.chain,
       payment,
@@ -88,7 +89,7 @@ export class EmbeddedSettler {
         this.#options.confirmations,
       );
     }
-    return this.#await(payment, sent.transaction);
+    return this.#await(payment, sent.transaction, deadline);
   }
 
   async #send(payment: SignedPayment, hooks: SettleHooks): Promise<Sent> {
@@ -105,7 +106,7 @@ export class EmbeddedSettler {
         },
       );
     } catch (error) {
-      this.#options.log.warn('evm.send_failed', { error });
+      this.#options.log.warn('evm_send_failed', { error });
       return {
         transaction: stored,
         problem: error instanceof RpcError ? 'rpc_unavailable' : 'not_sent',
@@ -114,9 +115,8 @@ export class EmbeddedSettler {
   }
 
   /** Polls until the chain decides or time is up; anything short of proof is unknown. */
-  async #await(payment: SignedPayment, transaction: Hex): Promise<Evidence> {
-    const { chain, confirmations, gas, settleTimeoutMs } = this.#options;
-    const deadline = performance.now() + (settleTimeoutMs ?? SETTLE_TIMEOUT_MS);
+  async #await(payment: SignedPayment, transaction: Hex, deadline: number): Promise<Evidence> {
+    const { chain, confirmations, gas } = this.#options;
     let pauseMs = FIRST_POLL_MS;
     for (;;) {
       const isOver = performance.now() + pauseMs > deadline;

@@ -93,7 +93,7 @@ export class GasWallet {
       this.#nonce = null;
       this.#leastNonce = outcome === 'nonce_taken' ? nonce + 1 : 0;
       problem = outcome;
-      this.#log.warn('evm.send_failed', { transaction, outcome });
+      this.#log.warn('evm_send_failed', { transaction, outcome });
       if (outcome === 'underpriced') bumps += 1;
       else if (outcome !== 'nonce_too_low' && outcome !== 'nonce_taken') break;
     }

@@ -133,9 +133,6 @@ class EvmRail implements Rail {
         ? 'the RPC endpoint does not answer'
         : 'the network could not be checked',
     );
-    if (problem !== null && problem !== this.#status.problem) {
-      this.#options.log.warn('rail.cannot_settle', { network: this.network, problem });
-    }
     this.#status = { canSettle: problem === null, problem };
     return this.#status;
   }
@@ -170,7 +167,7 @@ class EvmRail implements Rail {
       return await this.#settler.settle(payment, hooks, this.requirements(payment.amount));
     } catch (error) {
       if (!(error instanceof RpcError))
-        this.#options.log.error('rail.settle_failed', { network: this.network, error });
+        this.#options.log.error('rail_settle_failed', { network: this.network, error });
       return { state: 'unknown', reason: 'rpc_unavailable', transaction: null };
     }
   }
@@ -193,7 +190,7 @@ class EvmRail implements Rail {
         ? { state: 'unknown', reason: 'rebroadcast', transaction }
         : evidence;
     } catch (error) {
-      this.#options.log.error('rail.lookup_failed', { network: this.network, error });
+      this.#options.log.error('rail_lookup_failed', { network: this.network, error });
       return { state: 'unknown', reason: 'rpc_unavailable', transaction };
     }
   }

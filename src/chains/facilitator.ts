@@ -169,7 +169,7 @@ export class Facilitator {
       typeof answer === 'string' || answer.status !== 200 ? null : readKinds(answer.body);
     if (kinds === null) {
       const problem = typeof answer === 'string' ? answer : `status ${answer.status}`;
-      this.#options.log.warn('facilitator.supported_failed', { problem });
+      this.#options.log.warn('facilitator_supported_failed', { problem });
     }
     return kinds;
   }
@@ -182,7 +182,7 @@ export class Facilitator {
     const answer = await this.#send('POST', call, body, timeoutMs);
     const problem =
       typeof answer === 'string' ? answer : answer.status >= 400 ? `status ${answer.status}` : null;
-    if (problem !== null) this.#options.log.warn('facilitator.call_failed', { call, problem });
+    if (problem !== null) this.#options.log.warn('facilitator_call_failed', { call, problem });
     return answer;
   }
 
