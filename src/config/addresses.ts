@@ -26,7 +26,7 @@ export function payToProblem(family: Family, address: string, asset: string): st
 }
 
 function evmAddressProblem(address: string): string | null {
-  if (!/^0x[0-9a-fA-F]{40}$/.test(address)) return 'must be 0x and 40 hex digits, in quotes';
+  if (!/^0x[0-9a-fA-F]{40}$/.test(address)) return 'must be 0x and 40 hex digits';
   if (/^0x0{40}$/.test(address)) return 'must be an address of yours; money sent to zero is lost';
   const isRight = isAddress(address, { strict: true });
   return isRight

@@ -17,6 +17,16 @@ export interface Config {
   models: ModelConfig[];
   limits: LimitsConfig;
   creditUsd: NanoUsd;
+  /** Where the settings came from, for people: `config check`, `doctor`, the first lines of the log. */
+  origin?: ConfigOrigin;
+}
+
+export interface ConfigOrigin {
+  file: string | null;
+  /** FAREBOX_CONFIG names the file, so that nothing but the file changes settings. */
+  isFileFixed: boolean;
+  /** What is set up but cannot do what was probably meant, one sentence each; no fault. */
+  notes: string[];
 }
 
 export interface ServerConfig {

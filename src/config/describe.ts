@@ -1,45 +1,66 @@
+/** The settings as `config check` prints them: whole, but for the secrets. */
+import { KNOWN_NETWORKS } from '../chains/networks.ts';
 import { formatUsd, type NanoUsd } from '../money.ts';
-import type { Config } from './config.ts';
+import type { ChannelConfig, Config, FacilitatorConfig, NetworkConfig } from './config.ts';
 
-/** What `config check` prints: every setting, no secret. */
+const SET = '[set]';
+
+/** Plain JSON. Amounts are decimal dollars; a secret is '[set]', or null when there is none. */
 export function describeConfig(config: Config): Record<string, unknown> {
-  const { payments } = config;
-  const usd = (amount: NanoUsd) => formatUsd(amount);
+  const { secrets, payments, channels, creditUsd, ...plain } = config;
+  const { networks, ...amounts } = payments;
   return {
-    mode: config.mode,
-    server: config.server,
-    data_dir: config.dataDir,
-    log_level: config.logLevel,
-    master_key: config.secrets.masterKey ? '[set]' : 'kept in the data directory',
-    admin_key: config.secrets.adminKey ? '[set]' : null,
+    ...plain,
+    secrets: { masterKey: masked(secrets.masterKey), adminKey: masked(secrets.adminKey) },
     payments: {
-      minimum_top_up_usd: usd(payments.minimumTopUp),
-      inline_minimum_usd: usd(payments.inlineMinimum),
-      suggested_top_up_usd: usd(payments.suggestedTopUp),
-      maximum_top_up_usd: usd(payments.maximumTopUp),
-      minimum_balance_usd: usd(payments.minimumBalance),
-      networks: payments.networks.map(({ network, payTo, facilitator, rpcUrl, confirmations }) => ({
-        network,
-        pay_to: payTo,
-        facilitator:
-          facilitator.kind === 'remote' ? new URL(facilitator.url).host : facilitator.kind,
-        // Endpoints often carry a key in their path.
-        rpc: rpcUrl === null ? null : new URL(rpcUrl).host,
-        confirmations,
-      })),
+      ...Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, usd(amount)])),
+      networks: networks.map(describeNetwork),
     },
-    channels: config.channels.map(({ id, provider, baseUrl, apiKey }) => ({
-      id,
-      provider,
-      base_url: new URL(baseUrl).origin,
-      api_key: apiKey === null ? null : '[set]',
-    })),
-    models: config.models.map(({ id, routes, price }) => ({
-      id,
-      channels: routes.map(({ channel }) => channel),
-      price_version: price.version,
-    })),
-    siwx: config.siwx,
-    limits: config.limits,
+    channels: channels.map(describeChannel),
+    creditUsd: usd(creditUsd),
   };
+}
+
+function usd(amount: NanoUsd): string {
+  return formatUsd(amount);
+}
+
+function masked(secret: unknown): string | null {
+  return secret === null || secret === undefined ? null : SET;
+}
+
+function describeNetwork(network: NetworkConfig): Record<string, unknown> {
+  const { facilitator, rpcUrl, ...plain } = network;
+  const isPublic = rpcUrl === KNOWN_NETWORKS.get(network.network)?.defaultRpcUrl;
+  return {
+    ...plain,
+    facilitator: describeFacilitator(facilitator),
+    rpcUrl: isPublic ? rpcUrl : maskedUrl(rpcUrl),
+  };
+}
+
+function describeFacilitator(facilitator: FacilitatorConfig): Record<string, unknown> {
+  switch (facilitator.kind) {
+    case 'embedded':
+      return { kind: 'embedded', gasKey: masked(facilitator.gasKey) };
+    case 'remote': {
+      const cdp = facilitator.cdp === null ? null : { keyId: SET, keySecret: SET };
+      return { kind: 'remote', url: maskedUrl(facilitator.url), cdp };
+    }
+    case 'sandbox':
+      return { kind: 'sandbox' };
+  }
+}
+
+function describeChannel(channel: ChannelConfig): Record<string, unknown> {
+  const headers = Object.fromEntries(Object.keys(channel.headers).map((name) => [name, SET]));
+  return { ...channel, apiKey: masked(channel.apiKey), headers };
+}
+
+/** Many providers put the key into the path or the query: only the origin is shown. */
+function maskedUrl(url: string | null): string | null {
+  if (url === null || !URL.canParse(url)) return url === null ? null : SET;
+  const { origin, pathname, search, username } = new URL(url);
+  const isBare = pathname === '/' && search === '' && username === '';
+  return isBare ? origin : `${origin}/${SET}`;
 }

@@ -62,11 +62,15 @@ export function parseFile(file: SettingsFile, faults: Faults): Record<string, un
     stringKeys: true,
   });
   const problems = [...document.errors, ...document.warnings];
-  for (const { code, pos } of problems) {
-    const { line, col } = lines.linePos(pos[0]);
-    refuse(`:${line}:${col}`, `must be YAML: ${code.toLowerCase().replaceAll('_', ' ')}`);
+  const [first] = problems;
+  if (first !== undefined) {
+    // The first one only: the others mostly follow from it.
+    const { line, col } = lines.linePos(first.pos[0]);
+    const isQuoteMissing = /[[{,].*:\s*\$\{/.test(file.text.split('\n')[line - 1] ?? '');
+    const hint = isQuoteMissing ? '; within { } and [ ], "${NAME}" needs its quotes' : '';
+    const what = first.code.toLowerCase().replaceAll('_', ' ');
+    return refuse(`:${line}:${col}`, `must be YAML: ${what}${hint}`);
   }
-  if (problems.length > 0) return {};
   let data: unknown;
   try {
     data = document.toJS({ maxAliasCount: MAX_ALIASES });

@@ -1,147 +1,134 @@
-/** Channels and models: from the file, from an upstream key in the environment, or the sandbox's own. */
-import { hash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { ChannelConfig, Mode, ModelConfig, PriceRule } from './config.ts';
-import type { Faults } from './faults.ts';
-import { type Environment, type FileChannel, type FileModel, readFile } from './file.ts';
-import { checkUrl } from './urls.ts';
+/** `models`: every one routed and priced, or refused; what has no price is never free. */
+import { createHash } from 'node:crypto';
+import type { ModelConfig, PriceRule, PriceUnit } from './config.ts';
+import type { Faults, Path } from './fault.ts';
+import { nearest } from './fault.ts';
+import type { RawModel, RawPrices } from './raw.ts';
 
-const TIMEOUT = { firstByteMs: 60_000, idleMs: 60_000, totalMs: 600_000 };
-const PROVIDERS = ['openai'];
 const DEFAULT_OUTPUT = 4_096;
-/** Where the sandbox's demo upstream listens is known only once it does. */
-export const DEMO_CHANNEL = 'demo';
+const VERSION_HEX = 16;
 
-/** Upstream keys that make a channel by themselves. */
-const VENDORS = [
-  {
-    id: 'openai',
-    variable: 'OPENAI_API_KEY',
-    baseUrl: 'https://api.openai.com/v1',
-    output: 'max_completion_tokens',
-  },
-  {
-    id: 'openrouter',
-    variable: 'OPENROUTER_API_KEY',
-    baseUrl: 'https://openrouter.ai/api/v1',
-    output: 'max_tokens',
-  },
-] as const;
-
-export function channelConfigs(
-  file: FileChannel[] | undefined,
-  environment: Environment,
-  mode: Mode,
-  faults: Faults,
-): ChannelConfig[] {
-  if (mode === 'sandbox') {
-    return [
-      channelConfig({ id: DEMO_CHANNEL, provider: 'openai', base_url: 'http://127.0.0.1:0' }),
-    ];
-  }
-  if (!file) return vendorChannels(environment);
-  const seen = new Set<string>();
-  for (const [index, channel] of file.entries()) {
-    const path = `channels[${index}]`;
-    if (seen.has(channel.id)) faults.add(`${path}.id`, 'is there twice');
-    seen.add(channel.id);
-    checkUrl(channel.base_url, `${path}.base_url`, faults);
-    if (!PROVIDERS.includes(channel.provider)) {
-      faults.add(`${path}.provider`, `must be one of ${PROVIDERS.join(', ')}`);
-    }
-    for (const name of Object.keys(channel.headers ?? {})) {
-      if (!/^[A-Za-z0-9-]{1,100}$/.test(name))
-        faults.add(`${path}.headers`, 'has a name that is no header');
-    }
-  }
-  return file.map(channelConfig);
+/** Names a rule list: the same for the same prices however they are spelled ("2", "2.00"). */
+export function priceVersion(rules: readonly PriceRule[]): string {
+  const canonical = rules.map(({ unit, per, usd }) => [
+    unit,
+    per,
+    usd.replace(/(\.[0-9]*?)0+$/, '$1').replace(/\.$/, ''),
+  ]);
+  return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, VERSION_HEX);
 }
 
-function vendorChannels(environment: Environment): ChannelConfig[] {
-  return VENDORS.flatMap(({ id, variable, baseUrl, output }) => {
-    const key = environment[variable];
-    if (!key) return [];
-    const given = { id, provider: 'openai', base_url: baseUrl, api_key: key, vendor: id };
-    return [channelConfig({ ...given, output_limit_field: output })];
+/** `channelIds`: null when the channels are faulty themselves, so that routes cannot be checked. */
+export function readModels(
+  raw: readonly (RawModel | undefined)[],
+  channelIds: ReadonlySet<string> | null,
+  faults: Faults,
+): ModelConfig[] {
+  const seen = new Set<string>();
+  return raw.flatMap((model, n) => {
+    if (model === undefined) return [];
+    const path = ['models', n];
+    if (model.id !== undefined && seen.has(model.id))
+      faults.add([...path, 'id'], 'must be the only model of this id');
+    seen.add(model.id ?? '');
+    return [readModel(model, path, channelIds, faults)];
   });
 }
 
-function channelConfig(channel: FileChannel): ChannelConfig {
-  const { first_byte_ms, idle_ms, total_ms } = channel.timeout ?? {};
+function readModel(
+  raw: RawModel,
+  path: Path,
+  channelIds: ReadonlySet<string> | null,
+  faults: Faults,
+): ModelConfig {
+  const { maxOutput, defaultOutput } = readOutput(raw, path, faults);
   return {
-    id: channel.id,
-    provider: channel.provider,
-    baseUrl: channel.base_url.replace(/\/+$/, ''),
-    apiKey: channel.api_key || null,
-    headers: channel.headers ?? {},
-    group: channel.group ?? 'default',
-    priority: channel.priority ?? 0,
-    weight: channel.weight ?? 1,
-    concurrency: channel.concurrency ?? 64,
-    timeout: {
-      firstByteMs: first_byte_ms ?? TIMEOUT.firstByteMs,
-      idleMs: idle_ms ?? TIMEOUT.idleMs,
-      totalMs: total_ms ?? TIMEOUT.totalMs,
-    },
-    onDisconnect: channel.on_disconnect ?? 'abort',
-    outputLimitField: channel.output_limit_field ?? 'max_tokens',
-    vendor: channel.vendor ?? null,
+    id: raw.id ?? '',
+    type: raw.type,
+    context: raw.context ?? 0,
+    maxOutput,
+    defaultOutput,
+    routes: readRoutes(raw, path, channelIds, faults),
+    price: readPrice(raw, path, faults),
   };
 }
 
-/** The catalogue that ships, as far as its channels exist. */
-export function shippedModels(
-  folder: string,
-  mode: Mode,
-  channels: ChannelConfig[],
+function readOutput(
+  raw: RawModel,
+  path: Path,
   faults: Faults,
-): FileModel[] {
-  const file = mode === 'sandbox' ? 'demo-models.yaml' : 'catalogue.yaml';
-  const { models = [] } = readFile(readFileSync(join(folder, file), 'utf8'), {}, faults);
-  const ids = new Set(channels.map(({ id }) => id));
-  return models.filter(({ routes }) => routes.some(({ channel }) => ids.has(channel)));
+): Pick<ModelConfig, 'maxOutput' | 'defaultOutput'> {
+  if (raw.type === 'embedding') {
+    for (const name of ['max_output', 'default_output'] as const) {
+      if (raw[name] !== undefined)
+        faults.add([...path, name], 'must be left out: an embedding has no output tokens');
+    }
+    return { maxOutput: 0, defaultOutput: 0 };
+  }
+  if (raw.max_output === undefined) {
+    faults.add([...path, 'max_output'], 'is missing; it must be a whole number of tokens');
+  } else if (raw.context !== undefined && raw.max_output > raw.context) {
+    faults.add([...path, 'max_output'], 'must be at most context');
+  }
+  const maxOutput = raw.max_output ?? DEFAULT_OUTPUT;
+  const defaultOutput = raw.default_output ?? Math.min(DEFAULT_OUTPUT, maxOutput);
+  if (raw.max_output !== undefined && defaultOutput > maxOutput) {
+    faults.add([...path, 'default_output'], 'must be at most max_output');
+  }
+  return { maxOutput, defaultOutput };
 }
 
-export function modelConfigs(
-  models: FileModel[],
-  channels: ChannelConfig[],
+function readRoutes(
+  raw: RawModel,
+  path: Path,
+  channelIds: ReadonlySet<string> | null,
   faults: Faults,
-): ModelConfig[] {
-  const ids = new Set(channels.map(({ id }) => id));
-  const seen = new Set<string>();
-  return models.map((model, index) => {
-    const path = `models[${index}]`;
-    const defaultOutput = model.default_output ?? Math.min(DEFAULT_OUTPUT, model.max_output);
-    if (seen.has(model.id)) faults.add(`${path}.id`, `${model.id} is there twice`);
-    seen.add(model.id);
-    for (const [at, { channel }] of model.routes.entries()) {
-      if (!ids.has(channel))
-        faults.add(`${path}.routes[${at}].channel`, `there is no channel ${channel}`);
+): ModelConfig['routes'] {
+  return (raw.routes ?? []).flatMap((route, n) => {
+    const at = [...path, 'routes', n];
+    const { channel, model = raw.id ?? '', cost } = route ?? {};
+    if (cost !== undefined) readRules(cost, [...at, 'cost'], faults);
+    if (channel === undefined) return [];
+    if (channelIds !== null && !channelIds.has(channel)) {
+      const meant = nearest(channel, channelIds);
+      const hint =
+        meant === null
+          ? `there are: ${[...channelIds].join(', ') || 'none'}`
+          : `did you mean ${meant}?`;
+      faults.add([...at, 'channel'], `must be the id of a channel; ${hint}`);
     }
-    if (defaultOutput > model.max_output)
-      faults.add(`${path}.default_output`, 'must be at most max_output');
-    if (model.max_output > model.context)
-      faults.add(`${path}.max_output`, 'must be at most context');
-    const rules = model.price.rules.map(
-      ({ unit, per, usd }) => ({ unit, per: per ?? 1, usd }) as PriceRule,
+    return [{ channel, model }];
+  });
+}
+
+function readPrice(raw: RawModel, path: Path, faults: Faults): ModelConfig['price'] {
+  const at = [...path, 'price'];
+  const rules = readRules(raw.price, at, faults);
+  const isWhole = raw.price?.rules?.every((rule) => rule?.unit !== undefined) ?? false;
+  const needed: PriceUnit[] =
+    raw.type === 'embedding' ? ['input_token'] : ['input_token', 'output_token'];
+  const missing = needed.filter((unit) => !rules.some((rule) => rule.unit === unit));
+  if (isWhole && missing.length > 0) {
+    faults.add(
+      [...at, 'rules'],
+      `must price ${missing.join(' and ')}: what has no price is not sold`,
     );
-    for (const unit of ['input_token', 'output_token']) {
-      if (!rules.some((rule) => rule.unit === unit)) {
-        faults.add(`${path}.price.rules`, `${model.id} has no price for ${unit}`);
-      }
-    }
-    return {
-      id: model.id,
-      type: model.type,
-      context: model.context,
-      maxOutput: model.max_output,
-      defaultOutput,
-      routes: model.routes.map((route) => ({
-        channel: route.channel,
-        model: route.model ?? model.id,
-      })),
-      price: { rules, version: hash('sha256', JSON.stringify(rules)).slice(0, 12) },
-    };
+  }
+  return { rules, version: priceVersion(rules) };
+}
+
+/** Ordered, the first rule of a unit wins; a second one would never be used, which nobody means. */
+function readRules(raw: RawPrices | undefined, path: Path, faults: Faults): PriceRule[] {
+  const seen = new Set<PriceUnit>();
+  return (raw?.rules ?? []).flatMap((rule, n) => {
+    if (rule?.unit === undefined) return [];
+    const { unit, per, usd } = rule;
+    if (seen.has(unit))
+      faults.add(
+        [...path, 'rules', n, 'unit'],
+        `must not come twice: an earlier rule prices ${unit}`,
+      );
+    seen.add(unit);
+    return [{ unit, per, usd: usd ?? '0' }];
   });
 }

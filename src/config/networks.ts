@@ -1,190 +1,184 @@
-/** From a network's lines in the file, or from PAY_TO_* and friends, to its settings. */
-import bs58 from 'bs58';
-import { getAddress, isAddress } from 'viem/utils';
-import { KNOWN_NETWORKS, SOLANA_DEVNET, SOLANA_MAINNET } from '../chains/networks.ts';
-import type { FacilitatorConfig, Family, Mode, NetworkConfig } from './config.ts';
-import type { Faults } from './faults.ts';
-import type { Environment, FileNetwork } from './file.ts';
-import { checkUrl } from './urls.ts';
+/** `payments.networks`: built-in USDC deployments only; live and test networks never mix. */
+import { cdpSigner } from '../chains/facilitator-cdp.ts';
+import { KNOWN_NETWORKS, type KnownNetwork, networkOf } from '../chains/networks.ts';
+import { gasKeyProblem, payToProblem } from './addresses.ts';
+import type { FacilitatorConfig, Mode, NetworkConfig } from './config.ts';
+import type { Environment } from './environment.ts';
+import type { Faults, Path } from './fault.ts';
+import type { RawFacilitator, RawNetwork } from './raw.ts';
+import { SANDBOX_NETWORKS } from './sandbox.ts';
+import { isLoopbackUrl, urlProblem } from './urls.ts';
+import { rpcUrlFrom } from './zero.ts';
 
-const BASE = 'eip155:8453';
-/** Nobody's: where play money goes when no address is given. */
-const PLAY_PAY_TO: Record<Family, string> = {
-  eip155: '0xfa2eb0c5000000000000000000000000000000fb',
-  solana: 'FareBoxP1ayMoney1111111111111111111111111111',
-};
-
-export function networkConfigs(
-  file: FileNetwork[] | undefined,
-  environment: Environment,
+export function readNetworks(
+  raw: readonly (RawNetwork | undefined)[],
   mode: Mode,
+  environment: Environment,
   faults: Faults,
 ): NetworkConfig[] {
-  if (mode === 'sandbox') return sandboxNetworks(file, faults);
-  const entries = file ?? networksFromEnvironment(environment, faults);
   const seen = new Set<string>();
-  return entries.flatMap((entry, index) => {
-    const path = file ? `payments.networks[${index}]` : entry.network;
-    if (seen.has(entry.network)) faults.add(path, 'this network is there twice');
-    seen.add(entry.network);
-    const config = networkConfig(entry, path, faults);
-    return config ? [config] : [];
+  return raw.flatMap((network, n) => {
+    if (network === undefined) return [];
+    const path = ['payments', 'networks', n];
+    const id = network.network;
+    if (id !== undefined && seen.has(id)) {
+      faults.add([...path, 'network'], 'must not be listed twice');
+      return [];
+    }
+    if (id !== undefined) seen.add(id);
+    return readNetwork(network, path, { mode, environment, faults });
   });
 }
 
-function networkConfig(entry: FileNetwork, path: string, faults: Faults): NetworkConfig | null {
-  const known = KNOWN_NETWORKS.get(entry.network);
+interface Context {
+  mode: Mode;
+  environment: Environment;
+  faults: Faults;
+}
+
+function readNetwork(raw: RawNetwork, path: Path, context: Context): NetworkConfig[] {
+  const { mode, faults } = context;
+  const known = raw.network === undefined ? undefined : KNOWN_NETWORKS.get(raw.network);
   if (!known) {
-    const names = [...KNOWN_NETWORKS.values()].filter(({ isTest }) => !isTest);
+    if (raw.network !== undefined)
+      faults.add([...path, 'network'], unknownNetwork(raw.network, mode));
+    return [];
+  }
+  const problem = modeProblem(known, mode);
+  if (problem !== null) faults.add([...path, 'network'], problem);
+  if (raw.asset !== undefined && !isAsset(known, raw.asset)) {
     faults.add(
-      `${path}.network`,
-      `its USDC is not known here; known: ${names.map(({ network }) => network).join(', ')}`,
+      [...path, 'asset'],
+      `must be the USDC of ${known.title}, or left out: nothing else is taken`,
+    );
+  }
+  const payTo = raw.pay_to ?? '';
+  const payToWrong =
+    raw.pay_to === undefined ? null : payToProblem(known.family, payTo, known.asset);
+  if (payToWrong !== null) faults.add([...path, 'pay_to'], payToWrong);
+  const { network, family, v1Name, asset, domain } = known;
+  const common = {
+    network,
+    family,
+    v1Name,
+    payTo,
+    asset,
+    domain,
+    confirmations: raw.confirmations,
+  };
+  if (mode === 'sandbox') return [{ ...common, facilitator: { kind: 'sandbox' }, rpcUrl: null }];
+  const rpcUrl = readRpcUrl(raw, known, path, context);
+  const facilitator = readFacilitator(raw, known, path, rpcUrl, faults);
+  return facilitator === null ? [] : [{ ...common, facilitator, rpcUrl }];
+}
+
+function unknownNetwork(name: string, mode: Mode): string {
+  const meant = networkOf(name);
+  if (meant !== null && KNOWN_NETWORKS.has(meant)) return `must be a CAIP-2 id; write ${meant}`;
+  const offered = [...KNOWN_NETWORKS.values()].filter((known) => modeProblem(known, mode) === null);
+  return `must be a network whose USDC is built in: ${offered.map((known) => known.network).join(', ')}`;
+}
+
+function modeProblem(known: KnownNetwork, mode: Mode): string | null {
+  if (mode === 'live') {
+    return known.isTest
+      ? 'must be a main network: a live server takes no test money (SANDBOX=1 does)'
+      : null;
+  }
+  if (!known.isTest) return 'must be a test network: the sandbox takes no real money';
+  return SANDBOX_NETWORKS.includes(known.network)
+    ? null
+    : `must be one of ${SANDBOX_NETWORKS.join(', ')} in the sandbox`;
+}
+
+function isAsset(known: KnownNetwork, asset: string): boolean {
+  return known.family === 'eip155' ? asset.toLowerCase() === known.asset : asset === known.asset;
+}
+
+/** The file's, else the environment's, else the public one. Null only where the file says so. */
+function readRpcUrl(
+  raw: RawNetwork,
+  known: KnownNetwork,
+  path: Path,
+  context: Context,
+): string | null {
+  const given = [...path, 'rpc_url'];
+  if (raw.rpc_url === null) return null;
+  const fromEnvironment =
+    raw.rpc_url === undefined ? rpcUrlFrom(context.environment, known.network) : null;
+  const url = raw.rpc_url ?? fromEnvironment?.url ?? known.defaultRpcUrl;
+  const problem = urlProblem(url, { mayHaveQuery: true });
+  if (problem !== null) context.faults.add(fromEnvironment?.variable ?? given, problem);
+  return url;
+}
+
+function readFacilitator(
+  raw: RawNetwork,
+  known: KnownNetwork,
+  path: Path,
+  rpcUrl: string | null,
+  faults: Faults,
+): FacilitatorConfig | null {
+  if (raw.facilitator !== 'embedded') {
+    if (raw.gas_key !== undefined)
+      faults.add([...path, 'gas_key'], 'must go with facilitator: embedded');
+    return readRemote(raw.facilitator, path, faults);
+  }
+  if (rpcUrl === null)
+    faults.add([...path, 'rpc_url'], 'must be an https URL: settling ourselves needs one');
+  if (raw.gas_key === undefined) {
+    faults.add(
+      [...path, 'gas_key'],
+      'is missing; facilitator: embedded needs a key that pays for gas',
     );
     return null;
   }
-  if (known.isTest) {
-    faults.add(`${path}.network`, `${known.title} is a test network: play money is for SANDBOX=1`);
-    return null;
-  }
-  if (entry.rpc_url !== undefined) checkUrl(entry.rpc_url, `${path}.rpc_url`, faults);
-  return {
-    network: known.network,
-    family: known.family,
-    v1Name: known.v1Name,
-    asset: known.asset,
-    domain: known.domain,
-    payTo: payToOf(known.family, entry.pay_to, `${path}.pay_to`, faults),
-    facilitator: facilitatorOf(entry, known.family, path, faults),
-    rpcUrl: entry.rpc_url ?? known.defaultRpcUrl,
-    confirmations: entry.confirmations ?? 1,
-  };
+  const gasKey = raw.gas_key.trim();
+  const isLocal = rpcUrl !== null && isLoopbackUrl(rpcUrl);
+  const problem = gasKeyProblem(known.family, gasKey, isLocal);
+  if (problem !== null) faults.add([...path, 'gas_key'], problem);
+  return { kind: 'embedded', gasKey };
 }
 
-function payToOf(family: Family, text: string, path: string, faults: Faults): string {
-  if (family === 'solana') {
-    if (decodedLength(text) !== 32)
-      faults.add(path, 'must be a Solana address (32 bytes in base58)');
-    else if (/^1+$/.test(text)) faults.add(path, 'is the System Program, not a wallet');
-    return text;
-  }
-  const isOneCase = text === text.toLowerCase() || text.slice(2) === text.slice(2).toUpperCase();
-  if (!isAddress(text, { strict: false })) faults.add(path, 'must be 0x and 40 hex digits');
-  else if (!isOneCase && getAddress(text) !== text) {
-    faults.add(path, 'its checksum is wrong: a digit was mistyped');
-  } else if (/^0x0{40}$/.test(text)) faults.add(path, 'is the zero address, not a wallet');
-  return text.toLowerCase();
-}
-
-function decodedLength(text: string): number {
-  return /^[1-9A-HJ-NP-Za-km-z]{1,100}$/.test(text) ? bs58.decode(text).length : -1;
-}
-
-function facilitatorOf(
-  entry: FileNetwork,
-  family: Family,
-  path: string,
+function readRemote(
+  raw: string | RawFacilitator,
+  path: Path,
   faults: Faults,
-): FacilitatorConfig {
-  const said = entry.facilitator;
-  if (said === 'embedded') {
-    checkGasKey(entry.gas_key ?? '', family, `${path}.gas_key`, faults);
-    return { kind: 'embedded', gasKey: entry.gas_key ?? '' };
-  }
-  if (entry.gas_key !== undefined) {
-    faults.add(`${path}.gas_key`, 'is for facilitator: embedded only');
-  }
+): FacilitatorConfig | null {
+  const at = [...path, 'facilitator'];
   const {
     url,
     cdp_key_id: keyId,
     cdp_key_secret: keySecret,
-  } = typeof said === 'string' ? { url: said } : said;
-  checkUrl(url, `${path}.facilitator`, faults);
-  if ((keyId === undefined) !== (keySecret === undefined)) {
-    faults.add(`${path}.facilitator`, 'cdp_key_id and cdp_key_secret go together');
+  } = typeof raw === 'string' ? { url: raw } : raw;
+  const problem = url === undefined ? null : urlProblem(url);
+  if (problem !== null) {
+    const right =
+      typeof raw === 'string' ? problem.replace('must be', 'must be embedded or') : problem;
+    faults.add(typeof raw === 'string' ? at : [...at, 'url'], right);
   }
-  return { kind: 'remote', url, cdp: keyId && keySecret ? { keyId, keySecret } : null };
+  if (keyId !== undefined && keySecret === undefined) {
+    faults.add([...at, 'cdp_key_secret'], 'is missing; it goes with the key id');
+  }
+  if (keySecret !== undefined && keyId === undefined) {
+    faults.add([...at, 'cdp_key_id'], 'is missing; it goes with the key secret');
+  }
+  if (keyId !== undefined && keySecret !== undefined && !isCdpSecret(keyId, keySecret)) {
+    faults.add(
+      [...at, 'cdp_key_secret'],
+      'must be base64 of 64 bytes (Ed25519), or the PEM of a P-256 key',
+    );
+  }
+  if (url === undefined) return null;
+  const cdp = keyId !== undefined && keySecret !== undefined ? { keyId, keySecret } : null;
+  return { kind: 'remote', url: url.replace(/\/+$/, ''), cdp };
 }
 
-function checkGasKey(key: string, family: Family, path: string, faults: Faults): void {
-  if (key === '') faults.add(path, 'is missing: embedded settlement pays for gas with it');
-  else if (family === 'eip155' && !/^0x[0-9a-fA-F]{64}$/.test(key)) {
-    faults.add(path, 'must be 0x and 64 hex digits');
-  } else if (family === 'solana' && decodedLength(key) !== 64) {
-    faults.add(path, 'must be a Solana secret key (64 bytes in base58)');
+function isCdpSecret(keyId: string, keySecret: string): boolean {
+  try {
+    cdpSigner({ keyId, keySecret });
+    return true;
+  } catch {
+    return false;
   }
-}
-
-/** PAY_TO_EVM (Base) and PAY_TO_SOLANA, with a way to settle. */
-function networksFromEnvironment(environment: Environment, faults: Faults): FileNetwork[] {
-  const networks: FileNetwork[] = [];
-  for (const [family, network] of [
-    ['EVM', BASE],
-    ['SOLANA', SOLANA_MAINNET],
-  ] as const) {
-    const payTo = environment[`PAY_TO_${family}`];
-    if (!payTo) continue;
-    const gasKey = environment[`GAS_KEY_${family}`];
-    const facilitator = facilitatorFromEnvironment(environment, gasKey);
-    if (!facilitator) {
-      faults.add(
-        `PAY_TO_${family}`,
-        `nothing can settle payments to it: set GAS_KEY_${family}, FACILITATOR_URL, or CDP_API_KEY_ID and CDP_API_KEY_SECRET`,
-      );
-      continue;
-    }
-    const rpcUrl =
-      environment[`RPC_URL_${family}`] ??
-      (family === 'EVM' ? environment['RPC_URL_BASE'] : undefined);
-    networks.push({
-      network,
-      pay_to: payTo,
-      facilitator,
-      ...(facilitator === 'embedded' && gasKey ? { gas_key: gasKey } : {}),
-      ...(rpcUrl ? { rpc_url: rpcUrl } : {}),
-    });
-  }
-  return networks;
-}
-
-const CDP_URL = 'https://api.cdp.coinbase.com/platform/v2/x402';
-
-function facilitatorFromEnvironment(
-  environment: Environment,
-  gasKey: string | undefined,
-): FileNetwork['facilitator'] | null {
-  if (gasKey) return 'embedded';
-  const keyId = environment['CDP_API_KEY_ID'];
-  const keySecret = environment['CDP_API_KEY_SECRET'];
-  const url = environment['FACILITATOR_URL'];
-  if (keyId && keySecret) {
-    return { url: url ?? CDP_URL, cdp_key_id: keyId, cdp_key_secret: keySecret };
-  }
-  return url ?? null;
-}
-
-/** Test networks over the play chain, whatever the file says about real ones. */
-function sandboxNetworks(file: FileNetwork[] | undefined, faults: Faults): NetworkConfig[] {
-  for (const [index, { network }] of (file ?? []).entries()) {
-    if (KNOWN_NETWORKS.get(network)?.isTest !== true) {
-      faults.add(`payments.networks[${index}].network`, 'SANDBOX=1 takes test networks only');
-    }
-  }
-  return ['eip155:84532', SOLANA_DEVNET].map((id) => {
-    const known = KNOWN_NETWORKS.get(id)!;
-    const given = file?.find(({ network }) => network === id);
-    const payTo = given
-      ? payToOf(known.family, given.pay_to, `payments.networks ${id}.pay_to`, faults)
-      : PLAY_PAY_TO[known.family];
-    return {
-      network: id,
-      family: known.family,
-      v1Name: known.v1Name,
-      asset: known.asset,
-      domain: known.domain,
-      payTo,
-      facilitator: { kind: 'sandbox' },
-      rpcUrl: null,
-      confirmations: 1,
-    };
-  });
 }

@@ -12,7 +12,7 @@ interface Node {
   items?: Node;
 }
 
-const DEFINITIONS: Record<string, Node> = schema.definitions;
+const DEFINITIONS = schema.definitions as unknown as Record<string, Node | undefined>;
 let compiled: ValidateFunction | undefined;
 
 /** Fills defaults into `data`, names what is wrong, and takes it out, so that the rest can be checked too. */
