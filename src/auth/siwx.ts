@@ -23,7 +23,7 @@ export type ContractVerifier = (
 
 export interface SiwxOptions {
   siwx: SiwxConfig;
-  /** Origins that clients may dial ("https://gw.example.com"); at least one. */
+  /** Origins that clients may dial ("https://gw.example.com"); at least one by the time of the first sign-in. */
   origins: string[];
   /** CAIP-2 ids of the configured networks. */
   networks: string[];
@@ -73,22 +73,29 @@ export function createSiwx(options: SiwxOptions): Siwx {
 
 class Verifier {
   readonly #options: SiwxOptions;
-  readonly #domains: Set<string>;
-  readonly #origins: Set<string>;
   readonly #networks: Set<string>;
+  /** Worked out at the first use: a port that was chosen by the system is known only once the server listens. */
+  #allowed: { domains: Set<string>; origins: Set<string> } | null = null;
   /** Session mode: headers that verified, until they expire, by their exact text. */
   readonly #sessions = new Map<string, { wallet: Wallet; expiresAtMs: number }>();
 
   constructor(options: SiwxOptions) {
     this.#options = options;
-    const origins = options.origins.map((origin) => new URL(origin));
-    const extra = options.siwx.extraDomains.map((domain) => domain.toLowerCase());
-    this.#domains = new Set([...origins.map(({ host }) => host), ...extra]);
-    this.#origins = new Set([
-      ...origins.map(({ origin }) => origin),
-      ...extra.map((domain) => `https://${domain}`),
-    ]);
     this.#networks = new Set(options.networks);
+  }
+
+  #allow(): { domains: Set<string>; origins: Set<string> } {
+    if (this.#allowed) return this.#allowed;
+    const origins = this.#options.origins.map((origin) => new URL(origin));
+    const extra = this.#options.siwx.extraDomains.map((domain) => domain.toLowerCase());
+    this.#allowed = {
+      domains: new Set([...origins.map(({ host }) => host), ...extra]),
+      origins: new Set([
+        ...origins.map(({ origin }) => origin),
+        ...extra.map((domain) => `https://${domain}`),
+      ]),
+    };
+    return this.#allowed;
   }
 
   async verify(value: string): Promise<Wallet> {
@@ -120,15 +127,16 @@ class Verifier {
 
   /** All that needs no signature; answers when the sign-in ends, in Unix ms. */
   #check({ message, chain }: OpenedHeader, nowMs: number): number {
+    const { domains, origins } = this.#allow();
     if (message.version !== '1') throw refuse('version', 'Version must be 1.');
-    if (!this.#domains.has(message.domain.toLowerCase())) {
-      const [first] = this.#domains;
+    if (!domains.has(message.domain.toLowerCase())) {
+      const [first] = domains;
       throw refuse('domain_mismatch', `The sign-in must be for the domain ${first}.`, {
         expected: first,
       });
     }
-    if (!this.#origins.has(originOf(message.uri))) {
-      const [first] = this.#origins;
+    if (!origins.has(originOf(message.uri))) {
+      const [first] = origins;
       throw refuse('uri_mismatch', `The sign-in's URI must be at ${first}.`, { expected: first });
     }
     if (!this.#networks.has(chain)) {

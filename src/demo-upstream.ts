@@ -1,0 +1,82 @@
+/** What the sandbox sells: an OpenAI-compatible server in this process that makes its answers up, with honest usage figures. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface DemoUpstream {
+  url: string;
+  close(): Promise<void>;
+}
+
+const WORDS =
+  'This answer was made up by the demo upstream: no model thought about it, and it was paid for with play money.'.split(
+    ' ',
+  );
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+const WORD_MS = 5;
+
+interface Asked {
+  model?: string;
+  stream?: boolean;
+  messages?: unknown[];
+  max_tokens?: number;
+  stream_options?: { include_usage?: boolean };
+}
+
+export async function startDemoUpstream(): Promise<DemoUpstream> {
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/v1`,
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) return void response.writeHead(413).end();
+    chunks.push(chunk);
+  }
+  if (request.url !== '/v1/chat/completions') return void response.writeHead(404).end('{}');
+  const asked = JSON.parse(Buffer.concat(chunks).toString()) as Asked;
+  const words = WORDS.slice(0, Math.max(1, asked.max_tokens ?? WORDS.length));
+  const prompt = Math.ceil(JSON.stringify(asked.messages ?? []).length / 4);
+  const usage = {
+    prompt_tokens: prompt,
+    completion_tokens: words.length,
+    total_tokens: prompt + words.length,
+  };
+  const finish = words.length < WORDS.length ? 'length' : 'stop';
+  const base = { id: 'chatcmpl-demo', created: Math.floor(Date.now() / 1000), model: asked.model };
+  if (!asked.stream) {
+    const message = { role: 'assistant', content: words.join(' ') };
+    response.writeHead(200, { 'content-type': 'application/json' });
+    const choices = [{ index: 0, message, finish_reason: finish }];
+    response.end(JSON.stringify({ ...base, object: 'chat.completion', choices, usage }));
+    return;
+  }
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  const send = (choices: unknown[], more: object = {}) =>
+    response.write(
+      `data: ${JSON.stringify({ ...base, object: 'chat.completion.chunk', choices, ...more })}\n\n`,
+    );
+  for (const [index, word] of words.entries()) {
+    if (response.destroyed) return;
+    const delta = index === 0 ? { role: 'assistant', content: word } : { content: ` ${word}` };
+    send([{ index: 0, delta, finish_reason: null }]);
+    await sleep(WORD_MS);
+  }
+  send([{ index: 0, delta: {}, finish_reason: finish }]);
+  if (asked.stream_options?.include_usage) send([], { usage });
+  response.end('data: [DONE]\n\n');
+}
