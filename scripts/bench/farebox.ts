@@ -44,6 +44,7 @@ export async function startFarebox(options: {
       DATA_DIR: dataDir,
       FAREBOX_CONFIG: file,
       SANDBOX: '',
+      PUBLIC_URL: '',
       LOG_LEVEL: 'warn',
       NODE_ENV: 'production',
     },
