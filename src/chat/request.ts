@@ -1,4 +1,5 @@
 /** Reads the caller's chat body: the facts that decide its price and route, and what must be refused before money is held. */
+import { isUtf8 } from 'node:buffer';
 import { AppError } from '../errors.ts';
 import type { ChatRequest } from '../providers/provider.ts';
 import { scanMembers } from '../providers/json-members.ts';
@@ -61,6 +62,7 @@ export function peekRequest(
 }
 
 function parseBody(body: Buffer): Fields | null {
+  if (!isUtf8(body)) return null;
   try {
     return JSON.parse(body.toString('utf8')) as Fields;
   } catch {

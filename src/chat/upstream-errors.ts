@@ -11,6 +11,9 @@ const KEY_LIKE = /\b(?:sk|ck|ak|pk|rk|gsk|xai|key|AIza)[-_][A-Za-z0-9_*.-]{6,}|B
 // eslint-disable-next-line no-control-regex -- header and log injection
 const CONTROL = /[\u0000-\u001f\u007f]+/g;
 
+const SECONDS = /^\d{1,9}$/;
+const HTTP_DATE = /^[A-Z][a-z]{2}, .* GMT$/;
+
 /** For any status but 2xx. `body` may be cut off. */
 export function upstreamError(
   status: number,
@@ -56,9 +59,11 @@ function messageOf(body: Buffer): string {
 
 function retryAfter(header: string | string[] | undefined, nowMs: number): number {
   const text = (Array.isArray(header) ? header[0] : header) ?? '';
-  const seconds = /^\d{1,6}(\.\d+)?$/.test(text)
-    ? Math.ceil(Number(text))
-    : Math.ceil((Date.parse(text) - nowMs) / 1_000);
+  const seconds = SECONDS.test(text)
+    ? Number(text)
+    : HTTP_DATE.test(text)
+      ? Math.ceil((Date.parse(text) - nowMs) / 1_000)
+      : NaN;
   if (!Number.isFinite(seconds)) return DEFAULT_RETRY_SECONDS;
   return Math.min(Math.max(seconds, 1), MAX_RETRY_SECONDS);
 }
