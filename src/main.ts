@@ -53,8 +53,14 @@ async function run(): Promise<void> {
     case 'serve':
       return runServer();
     case 'demo': {
-      const { runDemoCommand } = await import('../scripts/demo.ts');
-      process.exitCode = await runDemoCommand(command);
+      const { runDemo } = await import('../scripts/demo.ts');
+      const flags = { keep: rest.includes('--keep'), json: rest.includes('--json') };
+      const stop = new AbortController();
+      process.once('SIGINT', () => stop.abort());
+      process.once('SIGTERM', () => stop.abort());
+      const write = (text: string) => void process.stdout.write(text);
+      const isExact = await runDemo({ ...flags, write, signal: stop.signal });
+      process.exitCode = isExact ? 0 : 1;
       return;
     }
     case 'keys':
