@@ -33,7 +33,7 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
       return { checks: 0, faults: [error.message], figures: {} };
     });
     report(story, options, say);
-    if (options.keep) await stayUp(sandbox, say, options.signal);
+    if (options.keep) await stayUp(sandbox, options);
     return story.faults.length === 0;
   } finally {
     await sandbox.close();
@@ -52,14 +52,10 @@ function report(story: Story, options: DemoOptions, say: (text: string) => void)
   }
 }
 
-async function stayUp(
-  { url, model }: Sandbox,
-  say: (text: string) => void,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+async function stayUp({ url, model }: Sandbox, { write, signal }: DemoOptions): Promise<void> {
   const json = `-H 'Content-Type: application/json'`;
   const chat = `{"model":"${model.id}","messages":[{"role":"user","content":"hello"}]}`;
-  say(`
+  write(`
 Still up. Try, from another terminal:
 
   curl -s ${url}/v1/models
@@ -72,7 +68,8 @@ Or with a wallet of your own:
   npm run wallet -- topup 5 --url ${url}
   npm run wallet -- chat "hello" --url ${url}
 
-Ctrl-C ends it.`);
+Ctrl-C ends it.
+`);
   await new Promise<void>((resolve) => {
     // An unreferenced promise would let the process end.
     const alive = setInterval(() => {}, 60_000);
