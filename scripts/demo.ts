@@ -9,6 +9,9 @@ import { type Sandbox, startSandbox } from './demo/sandbox.ts';
 import { type Story, tellStory } from './demo/story.ts';
 import { WalletError } from './wallet/wallet-error.ts';
 
+export const DEMO_HELP = `farebox demo [--keep] [--json]
+Starts a sandbox on a free port and walks through a paid call. Exit code 1 when a figure is not exact; --keep stays up.`;
+
 export interface DemoOptions {
   /** Stay up afterwards until the signal is aborted, and print requests to try. */
   keep: boolean;
