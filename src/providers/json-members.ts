@@ -102,13 +102,25 @@ function skipBlanks(text: Buffer, start: number, end: number): number {
   return at;
 }
 
+/** Beyond these, the quote is sought by the runtime, which is faster than any loop of ours. */
+const SHORT_STRING = 32;
+
 /** From the opening quote to behind the closing one, or to `end`. */
 function skipString(text: Buffer, start: number, end: number): number {
+  const short = Math.min(end, start + SHORT_STRING);
   let at = start + 1;
-  while (at < end) {
+  while (at < short) {
     const byte = text[at];
     if (byte === QUOTE) return at + 1;
     at += byte === BACKSLASH ? 2 : 1;
+  }
+  while (at < end) {
+    const quote = text.indexOf(QUOTE, at);
+    if (quote < 0 || quote >= end) return end;
+    let escapes = quote;
+    while (escapes > at && text[escapes - 1] === BACKSLASH) escapes--;
+    if ((quote - escapes) % 2 === 0) return quote + 1;
+    at = quote + 1;
   }
   return end;
 }

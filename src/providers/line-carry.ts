@@ -13,6 +13,10 @@ export class LineCarry {
     this.#maxBytes = maxBytes;
   }
 
+  get isEmpty(): boolean {
+    return this.#length === 0;
+  }
+
   /** The whole lines that this chunk completes, or null. Throws upstream_failed where a line is longer than the bound. */
   take(chunk: Buffer): Buffer | null {
     const last = chunk.lastIndexOf(NEWLINE);

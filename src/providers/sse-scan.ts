@@ -61,7 +61,7 @@ export function generatedBytes(line: string, at: number): number {
 }
 
 /** The closing quote of the string that opens at `at`, or the line's end. */
-function stringEnd(line: string, at: number): number {
+export function stringEnd(line: string, at: number): number {
   let index = at + 1;
   while (index < line.length) {
     const code = line.charCodeAt(index);

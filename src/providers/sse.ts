@@ -6,6 +6,7 @@
 import { LineCarry } from './line-carry.ts';
 import { errorOf, isFields, usageOf } from './openai-usage.ts';
 import type { Measured, MeterLimits, StreamMeter } from './provider.ts';
+import { learnTemplate, matchTemplate, type Template } from './sse-template.ts';
 import { generatedBytes, isEmptyList, valueOf } from './sse-scan.ts';
 
 const RETURN = 0x0d;
@@ -15,6 +16,7 @@ type Verdict = 'pass' | 'swallow' | 'done';
 export class OpenAiMeter implements StreamMeter {
   readonly #swallowsUsage: boolean;
   readonly #secrets: string[];
+  readonly #shortestSecret: number;
   readonly #carry: LineCarry;
   #done: Buffer | null = null;
   /** The last line that carried usage; parsed when it is asked for. */
@@ -24,17 +26,49 @@ export class OpenAiMeter implements StreamMeter {
   #error: string | null = null;
   #isErrorNext = false;
   #isBlankSwallowed = false;
+  #template: Template | null = null;
+  /** How often a template may still be looked for: some servers never send two events alike. */
+  #lessons = 8;
 
   constructor(swallowsUsage: boolean, limits: MeterLimits) {
     this.#swallowsUsage = swallowsUsage;
     this.#secrets = limits.secrets;
+    this.#shortestSecret = Math.min(...limits.secrets.map((secret) => secret.length));
     this.#carry = new LineCarry(limits.sseLineBytes);
   }
 
   push(chunk: Buffer): Buffer[] {
     if (this.#done) return [];
+    if (this.#template && this.#isPlain(chunk, this.#template)) return [chunk];
+    const isFresh = this.#carry.isEmpty && this.#lessons > 0;
     const lines = this.#carry.take(chunk);
-    return lines ? this.#lines(lines) : [];
+    if (!lines) return [];
+    return isFresh && lines === chunk ? this.#learn(chunk) : this.#lines(lines);
+  }
+
+  /** Whether the chunk is one more event of the usual form, which passes as it is. */
+  #isPlain(chunk: Buffer, template: Template): boolean {
+    if (!this.#carry.isEmpty || this.#isBlankSwallowed || this.#isErrorNext) return false;
+    const bytes = matchTemplate(template, chunk.toString('latin1'));
+    if (bytes < 0 || bytes >= this.#shortestSecret) return false;
+    this.#outputBytes += bytes;
+    return true;
+  }
+
+  #learn(chunk: Buffer): Buffer[] {
+    const before = [this.#usageLine, this.#error, this.#hasFinished, this.#outputBytes] as const;
+    const pieces = this.#lines(chunk);
+    const [usageLine, error, hasFinished, outputBytes] = before;
+    const isQuiet =
+      pieces[0] === chunk &&
+      usageLine === this.#usageLine &&
+      error === this.#error &&
+      hasFinished === this.#hasFinished;
+    if (isQuiet && this.#outputBytes > outputBytes) {
+      this.#lessons--;
+      this.#template = learnTemplate(chunk.toString('latin1'), this.#outputBytes - outputBytes);
+    }
+    return pieces;
   }
 
   end(): { rest: Buffer[]; done: Buffer | null } {
