@@ -4,6 +4,7 @@ import { formatUsd, type NanoUsd } from '../money.ts';
 import type { ChannelConfig, Config, FacilitatorConfig, NetworkConfig } from './config.ts';
 
 const SET = '[set]';
+const PLAIN_PART = /^[A-Za-z0-9._-]{0,15}$/;
 
 /** Plain JSON. Amounts are decimal dollars; a secret is '[set]', or null when there is none. */
 export function describeConfig(config: Config): Record<string, unknown> {
@@ -45,7 +46,7 @@ function describeFacilitator(facilitator: FacilitatorConfig): Record<string, unk
       return { kind: 'embedded', gasKey: masked(facilitator.gasKey) };
     case 'remote': {
       const cdp = facilitator.cdp === null ? null : { keyId: SET, keySecret: SET };
-      return { kind: 'remote', url: maskedUrl(facilitator.url), cdp };
+      return { kind: 'remote', url: shownUrl(facilitator.url), cdp };
     }
     case 'sandbox':
       return { kind: 'sandbox' };
@@ -54,13 +55,26 @@ function describeFacilitator(facilitator: FacilitatorConfig): Record<string, unk
 
 function describeChannel(channel: ChannelConfig): Record<string, unknown> {
   const headers = Object.fromEntries(Object.keys(channel.headers).map((name) => [name, SET]));
-  return { ...channel, apiKey: masked(channel.apiKey), headers };
+  return {
+    ...channel,
+    baseUrl: shownUrl(channel.baseUrl),
+    apiKey: masked(channel.apiKey),
+    headers,
+  };
 }
 
-/** Many providers put the key into the path or the query: only the origin is shown. */
+/** RPC providers put their key into the path or the query: only the origin is shown. */
 function maskedUrl(url: string | null): string | null {
-  if (url === null || !URL.canParse(url)) return url === null ? null : SET;
-  const { origin, pathname, search, username } = new URL(url);
-  const isBare = pathname === '/' && search === '' && username === '';
-  return isBare ? origin : `${origin}/${SET}`;
+  if (url === null) return null;
+  if (!URL.canParse(url)) return SET;
+  const { origin, pathname, search } = new URL(url);
+  return pathname === '/' && search === '' ? origin : `${origin}/${SET}`;
+}
+
+/** Other addresses are shown with their path, but for parts of it that look like keys. */
+function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return SET;
+  const { origin, pathname } = new URL(url);
+  const parts = pathname.split('/').map((part) => (PLAIN_PART.test(part) ? part : SET));
+  return `${origin}${parts.join('/').replace(/\/$/, '')}`;
 }

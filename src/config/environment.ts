@@ -34,6 +34,9 @@ const NEAR_MISSES = [
 ];
 const LIKE_OURS = /^(FAREBOX|PAY_?TO|GAS_?KEYS?|PUBLIC_URL|FACILITATOR)/;
 
+/** A platform's FAREBOX_PORT is three from FAREBOX_URL. */
+const MAX_SLIPS = 2;
+
 /** A variable's text; null when it is unset or empty. */
 export function text(environment: Environment, name: string): string | null {
   const value = environment[name]?.trim();
@@ -148,7 +151,7 @@ export function checkNames(environment: Environment, faults: Faults): void {
   const known = [...OWN, ...NEAR_MISSES];
   for (const name of Object.keys(environment)) {
     if (!LIKE_OURS.test(name) || known.includes(name) || environment[name] === undefined) continue;
-    const meant = nearest(name, known);
+    const meant = nearest(name, known, MAX_SLIPS);
     if (meant !== null) faults.add(name, `there is no such variable; did you mean ${meant}?`);
   }
 }

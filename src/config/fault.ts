@@ -58,8 +58,9 @@ export class Faults {
     this.#faults.push({ path: setting, message });
   }
 
-  has(path: Path): boolean {
-    return this.#seen.has(this.#setting(path));
+  /** Keeps still about a setting whose fault is named elsewhere. */
+  silence(path: Path): void {
+    this.#seen.add(this.#setting(path));
   }
 
   /** The setting does not stand in the file: a fault in it is the variable's. */
@@ -84,13 +85,17 @@ export class Faults {
   }
 }
 
-/** The known name nearest to a mistyped one; null when none is near. */
-export function nearest(name: string, known: Iterable<string>): string | null {
-  const most = Math.max(1, Math.min(3, Math.floor(name.length / 3)));
+/** The known name nearest to a mistyped one, at most `most` slips away; null when none is near. */
+export function nearest(
+  name: string,
+  known: Iterable<string>,
+  most: number = Math.max(1, Math.min(3, Math.floor(name.length / 3))),
+): string | null {
   let best: string | null = null;
   let least = most + 1;
   for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), least);
+    if (Math.abs(name.length - candidate.length) >= least) continue;
+    const distance = slips(name.toLowerCase(), candidate.toLowerCase());
     if (distance < least) {
       best = candidate;
       least = distance;
@@ -99,17 +104,20 @@ export function nearest(name: string, known: Iterable<string>): string | null {
   return best;
 }
 
-/** Levenshtein's distance, or `most` when it is at least that. */
-function editDistance(a: string, b: string, most: number): number {
-  if (Math.abs(a.length - b.length) >= most) return most;
+/** Letters that were added, left out, changed or swapped with their neighbour (optimal string alignment). */
+function slips(a: string, b: string): number {
+  let earlier: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, n) => n);
   for (let i = 1; i <= a.length; i += 1) {
     const next = [i];
     for (let j = 1; j <= b.length; j += 1) {
-      const swap = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, row[j]! + 1, next[j - 1]! + 1));
+      const changed = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = isSwap ? earlier[j - 2]! + 1 : Infinity;
+      next.push(Math.min(changed, swapped, row[j]! + 1, next[j - 1]! + 1));
     }
+    earlier = row;
     row = next;
   }
-  return Math.min(row[b.length]!, most);
+  return row[b.length]!;
 }

@@ -38,45 +38,41 @@ interface Context {
 
 function readNetwork(raw: RawNetwork, path: Path, context: Context): NetworkConfig[] {
   const { mode, faults } = context;
-  const known = raw.network === undefined ? undefined : KNOWN_NETWORKS.get(raw.network);
-  if (!known) {
-    if (raw.network !== undefined)
-      faults.add([...path, 'network'], unknownNetwork(raw.network, mode));
-    return [];
+  // Named as x402 v1 names it ("base"), a network is refused, but the rest is checked all the same.
+  const known = KNOWN_NETWORKS.get(networkOf(raw.network ?? '') ?? '');
+  if (raw.network !== undefined && raw.network !== known?.network) {
+    faults.add([...path, 'network'], unknownNetwork(known, mode));
+  } else if (known !== undefined) {
+    const problem = modeProblem(known, mode);
+    if (problem !== null) faults.add([...path, 'network'], problem);
   }
-  const problem = modeProblem(known, mode);
-  if (problem !== null) faults.add([...path, 'network'], problem);
+  if (known !== undefined) checkAddresses(raw, known, path, faults);
+  const rpcUrl = mode === 'sandbox' ? null : readRpcUrl(raw, known, path, context);
+  const facilitator: FacilitatorConfig | null =
+    mode === 'sandbox' ? { kind: 'sandbox' } : readFacilitator(raw, known, path, rpcUrl, faults);
+  if (known === undefined || facilitator === null) return [];
+  const { network, family, v1Name, asset, domain } = known;
+  const { pay_to: payTo = '', confirmations } = raw;
+  return [{ network, family, v1Name, payTo, asset, domain, facilitator, rpcUrl, confirmations }];
+}
+
+function checkAddresses(raw: RawNetwork, known: KnownNetwork, path: Path, faults: Faults): void {
   if (raw.asset !== undefined && !isAsset(known, raw.asset)) {
     faults.add(
       [...path, 'asset'],
       `must be the USDC of ${known.title}, or left out: nothing else is taken`,
     );
   }
-  const payTo = raw.pay_to ?? '';
-  const payToWrong =
-    raw.pay_to === undefined ? null : payToProblem(known.family, payTo, known.asset);
-  if (payToWrong !== null) faults.add([...path, 'pay_to'], payToWrong);
-  const { network, family, v1Name, asset, domain } = known;
-  const common = {
-    network,
-    family,
-    v1Name,
-    payTo,
-    asset,
-    domain,
-    confirmations: raw.confirmations,
-  };
-  if (mode === 'sandbox') return [{ ...common, facilitator: { kind: 'sandbox' }, rpcUrl: null }];
-  const rpcUrl = readRpcUrl(raw, known, path, context);
-  const facilitator = readFacilitator(raw, known, path, rpcUrl, faults);
-  return facilitator === null ? [] : [{ ...common, facilitator, rpcUrl }];
+  if (raw.pay_to === undefined) return;
+  const problem = payToProblem(known.family, raw.pay_to, known.asset);
+  if (problem !== null) faults.add([...path, 'pay_to'], problem);
 }
 
-function unknownNetwork(name: string, mode: Mode): string {
-  const meant = networkOf(name);
-  if (meant !== null && KNOWN_NETWORKS.has(meant)) return `must be a CAIP-2 id; write ${meant}`;
+function unknownNetwork(meant: KnownNetwork | undefined, mode: Mode): string {
+  if (meant !== undefined) return `must be a CAIP-2 id; write ${meant.network}`;
   const offered = [...KNOWN_NETWORKS.values()].filter((known) => modeProblem(known, mode) === null);
-  return `must be a network whose USDC is built in: ${offered.map((known) => known.network).join(', ')}`;
+  const ids = offered.map((known) => known.network).join(', ');
+  return `must be a network whose USDC is built in: ${ids}`;
 }
 
 function modeProblem(known: KnownNetwork, mode: Mode): string | null {
@@ -98,45 +94,43 @@ function isAsset(known: KnownNetwork, asset: string): boolean {
 /** The file's, else the environment's, else the public one. Null only where the file says so. */
 function readRpcUrl(
   raw: RawNetwork,
-  known: KnownNetwork,
+  known: KnownNetwork | undefined,
   path: Path,
-  context: Context,
+  { environment, faults }: Context,
 ): string | null {
-  const given = [...path, 'rpc_url'];
   if (raw.rpc_url === null) return null;
-  const fromEnvironment =
-    raw.rpc_url === undefined ? rpcUrlFrom(context.environment, known.network) : null;
-  const url = raw.rpc_url ?? fromEnvironment?.url ?? known.defaultRpcUrl;
+  const isFound = raw.rpc_url === undefined && known !== undefined;
+  const found = isFound ? rpcUrlFrom(environment, known.network) : null;
+  const url = raw.rpc_url ?? found?.url ?? known?.defaultRpcUrl;
+  if (url === undefined) return null;
   const problem = urlProblem(url, { mayHaveQuery: true });
-  if (problem !== null) context.faults.add(fromEnvironment?.variable ?? given, problem);
+  if (problem !== null) faults.add(found?.variable ?? [...path, 'rpc_url'], problem);
   return url;
 }
 
 function readFacilitator(
   raw: RawNetwork,
-  known: KnownNetwork,
+  known: KnownNetwork | undefined,
   path: Path,
   rpcUrl: string | null,
   faults: Faults,
 ): FacilitatorConfig | null {
+  const at = [...path, 'gas_key'];
   if (raw.facilitator !== 'embedded') {
-    if (raw.gas_key !== undefined)
-      faults.add([...path, 'gas_key'], 'must go with facilitator: embedded');
+    if (raw.gas_key !== undefined) faults.add(at, 'must go with facilitator: embedded');
     return readRemote(raw.facilitator, path, faults);
   }
-  if (rpcUrl === null)
+  if (raw.rpc_url === null) {
     faults.add([...path, 'rpc_url'], 'must be an https URL: settling ourselves needs one');
+  }
   if (raw.gas_key === undefined) {
-    faults.add(
-      [...path, 'gas_key'],
-      'is missing; facilitator: embedded needs a key that pays for gas',
-    );
+    faults.add(at, 'is missing; facilitator: embedded needs a key that pays for gas');
     return null;
   }
   const gasKey = raw.gas_key.trim();
   const isLocal = rpcUrl !== null && isLoopbackUrl(rpcUrl);
-  const problem = gasKeyProblem(known.family, gasKey, isLocal);
-  if (problem !== null) faults.add([...path, 'gas_key'], problem);
+  const problem = known === undefined ? null : gasKeyProblem(known.family, gasKey, isLocal);
+  if (problem !== null) faults.add(at, problem);
   return { kind: 'embedded', gasKey };
 }
 

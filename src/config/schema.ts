@@ -20,7 +20,10 @@ export function applySchema(data: Record<string, unknown>, faults: Faults): RawF
   compiled ??= compile();
   if (!compiled(data)) {
     const errors = compiled.errors ?? [];
-    for (const error of errors) report(error, faults);
+    // Mistyped names first: what is missing only because of them is no fault of its own.
+    const isName = (error: ErrorObject) => error.keyword === 'additionalProperties';
+    for (const error of errors.filter(isName)) report(error, faults);
+    for (const error of errors.filter((other) => !isName(other))) report(error, faults);
     for (const error of errors) remove(data, error);
     // Once more, for the defaults of what was taken out.
     compiled(data);
@@ -41,6 +44,8 @@ function report(error: ErrorObject, faults: Faults): void {
       const key = String(error.params['additionalProperty']);
       const known = Object.keys((error.parentSchema as Node | undefined)?.properties ?? {});
       const meant = nearest(key, known);
+      const block = error.data as Record<string, unknown>;
+      if (meant !== null && !(meant in block)) faults.silence([...path, meant]);
       const hint = meant === null ? `known here: ${known.join(', ')}` : `did you mean ${meant}?`;
       return faults.add([...path, key], `there is no setting ${keyText(key)} here; ${hint}`);
     }
