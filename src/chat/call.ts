@@ -1,5 +1,6 @@
 /** One chat request, as the HTTP layer hands it over, and how it is answered. */
 import type { Principal } from '../auth/principal.ts';
+import type { NanoUsd } from '../money.ts';
 
 export interface ChatCall {
   principal: Principal;
@@ -8,6 +9,8 @@ export interface ChatCall {
   /** X-Budget-Mode: whether the output limit may be lowered to what the balance covers. */
   mode: 'clamp' | 'refuse';
   dialect: 'v1' | 'venice';
+  /** What the payer must have available before anything is sold to it. */
+  minimumAvailable: NanoUsd;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
   reply: ChatReply;

@@ -83,7 +83,7 @@ export class Chat {
   }
 
   async #reserve(
-    { principal, mode, requestId }: ChatCall,
+    { principal, mode, requestId, minimumAvailable }: ChatCall,
     plan: Plan,
     route: Route,
   ): Promise<Hold> {
@@ -95,6 +95,7 @@ export class Chat {
         keyId: principal.kind === 'key' ? principal.keyId : null,
         amount: plan.ceiling,
         atLeast,
+        minimumAvailable,
         purpose: 'chat',
         model: plan.entry.model.id,
         requestId,

@@ -22,37 +22,39 @@ const unless =
     harmless.includes(value) ? null : why;
 
 /** By top-level name. A field that is null is the same as absent. */
-const RULES: Record<string, Rule> = {
-  previous_response_id: always(STATE),
-  conversation: always(STATE),
-  background: unless(STATE, false),
-  store: unless(STATE, false),
-  container: always(STATE),
-  // "auto" is what OpenAI takes when the field is absent.
-  service_tier: unless(COST, 'default', 'auto'),
-  web_search_options: always(COST),
-  search_parameters: always(COST),
-  plugins: always(COST),
-  mcp_servers: always(COST),
-  audio: always(COST),
-  best_of: unless(COST, 1),
-  modalities: (value) => (isTextOnly(value) ? null : COST),
-  tools: hostedTool,
-  tool_choice: hostedToolChoice,
-  venice_parameters: veniceParameters,
-  // What routers read as a choice of another model, key or server.
-  models: always(ROUTE),
-  provider: always(ROUTE),
-  route: always(ROUTE),
-  fallbacks: always(ROUTE),
-  api_key: always(ROUTE),
-  api_base: always(ROUTE),
-  base_url: always(ROUTE),
-};
+const RULES = new Map<string, Rule>(
+  Object.entries({
+    previous_response_id: always(STATE),
+    conversation: always(STATE),
+    background: unless(STATE, false),
+    store: unless(STATE, false),
+    container: always(STATE),
+    // "auto" is what OpenAI takes when the field is absent.
+    service_tier: unless(COST, 'default', 'auto'),
+    web_search_options: always(COST),
+    search_parameters: always(COST),
+    plugins: always(COST),
+    mcp_servers: always(COST),
+    audio: always(COST),
+    best_of: unless(COST, 1),
+    modalities: (value) => (isTextOnly(value) ? null : COST),
+    tools: hostedTool,
+    tool_choice: hostedToolChoice,
+    venice_parameters: veniceParameters,
+    // What routers read as a choice of another model, key or server.
+    models: always(ROUTE),
+    provider: always(ROUTE),
+    route: always(ROUTE),
+    fallbacks: always(ROUTE),
+    api_key: always(ROUTE),
+    api_base: always(ROUTE),
+    base_url: always(ROUTE),
+  }),
+);
 
 /** Names whose meaning must not depend on how an upstream compares letters. */
 const EXACT = new Set([
-  ...Object.keys(RULES),
+  ...RULES.keys(),
   'model',
   'messages',
   'stream',
@@ -70,9 +72,9 @@ const PLAIN_NAME = /^[a-z0-9_]*$/;
 export function refuseForbidden(names: Iterable<string>, fields: Fields): void {
   for (const name of names) {
     if (!PLAIN_NAME.test(name)) refuseDisguised(name);
-    if (!Object.hasOwn(RULES, name)) continue;
-    const value = fields[name] ?? null;
-    const why = value === null ? null : RULES[name]!(value);
+    const rule = RULES.get(name);
+    const value = rule ? (fields[name] ?? null) : null;
+    const why = rule && value !== null ? rule(value) : null;
     if (why) throw unsupported(name, why);
   }
 }

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Chat } from '../chat/chat.ts';
 import type { ChatReply } from '../chat/call.ts';
-import type { LimitsConfig } from '../config/config.ts';
+import type { LimitsConfig, PaymentsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { nanoUsd, subtractUsd } from '../money.ts';
+import { nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
 import { balanceRequired, credentialsRequired, inlineAmount } from './x402/required.ts';
 import { type Context, goneSignal, readBody } from './request.ts';
 import type { StepOptions } from './steps.ts';
@@ -24,13 +24,21 @@ export function chatRoute(options: ChatRouteOptions) {
     if (!principal) throw await askForPayment(ctx, options);
     const signal = goneSignal(ctx.res);
     const body = await readBody(ctx.req, options.limits.bodyBytes);
-    ctx.state.body = body;
     const mode = budgetMode(ctx);
-    await requireMinimum(ctx, options);
+    const minimumAvailable = minimumOf(ctx, options.config);
     ctx.respond = false;
     try {
       const reply = replyOver(ctx.res);
-      await options.chat.run({ principal, requestId, body, mode, dialect, signal, reply });
+      await options.chat.run({
+        principal,
+        requestId,
+        body,
+        mode,
+        dialect,
+        minimumAvailable,
+        signal,
+        reply,
+      });
     } catch (error) {
       ctx.respond = true;
       throw await asPaymentRequired(ctx, options, error);
@@ -54,22 +62,9 @@ async function askForPayment(ctx: Context, options: ChatRouteOptions): Promise<A
   return credentialsRequired(options, asked, ctx.state.origin);
 }
 
-/** A wallet keeps a minimum, so that an empty one is told to top up before its request is looked at. */
-async function requireMinimum(ctx: Context, options: ChatRouteOptions): Promise<void> {
-  const { principal, body } = ctx.state;
-  // A payment that came along was for this very request.
-  if (principal?.kind !== 'wallet' || ctx.state.deposited) return;
-  const balance = await options.accounts.balance(principal.accountId);
-  const available = subtractUsd(balance.posted, balance.held);
-  if (available >= options.config.minimumBalance) return;
-  const price = options.chat.price(body!, false);
-  const amount = inlineAmount(options.config, price?.ceiling ?? null);
-  throw balanceRequired(
-    options,
-    { amount, url: urlOf(ctx), description: 'One chat completion' },
-    balance,
-    ctx.state.dialect,
-  );
+/** A wallet keeps a minimum, unless a payment for this very request came along. */
+function minimumOf({ state }: Context, config: PaymentsConfig): NanoUsd {
+  return state.principal?.kind === 'wallet' && !state.deposited ? config.minimumBalance : ZERO_USD;
 }
 
 /** Only a wallet can cure a small balance by paying, so only a wallet is told how. */

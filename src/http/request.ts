@@ -14,8 +14,6 @@ export interface State {
   principal: Principal | null;
   /** The payment that came with the request and was credited before it ran. */
   deposited: Deposited | null;
-  /** Read at most once. */
-  body: Buffer | null;
 }
 
 export type Context = Koa.ParameterizedContext<State>;
@@ -48,12 +46,12 @@ export async function readBody(
       return chunks.push(chunk);
     });
     request.on('end', finish);
-    request.on('close', () =>
-      reject(new AppError('client_closed', 'The caller left while it sent its request.')),
-    );
-    request.on('error', () =>
-      reject(new AppError('client_closed', 'The caller broke off while it sent its request.')),
-    );
+    const leave = () => {
+      if (request.complete) return;
+      reject(new AppError('client_closed', 'The caller left while it sent its request.'));
+    };
+    request.on('close', leave);
+    request.on('error', leave);
   });
 }
 

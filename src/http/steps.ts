@@ -34,7 +34,6 @@ export function boundary(origins: string[], log: Log) {
     state.origin = dialled(origins, req.headers.host);
     state.principal = null;
     state.deposited = null;
-    state.body = null;
     res.setHeader('x-request-id', state.requestId);
     res.setHeader('cache-control', 'private, no-store');
     res.setHeader('vary', VARY);

@@ -6,13 +6,14 @@
  */
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
-import { type NanoUsd, nanoUsd, ZERO_USD } from '../money.ts';
+import { nanoUsd, ZERO_USD } from '../money.ts';
 import {
   type Balance,
   type EntryTuple,
   type FastOp,
   type Hold,
   type ReserveOp,
+  type ReserveRequest,
   type ResolveOp,
   SYSTEM,
 } from './operations.ts';
@@ -90,7 +91,7 @@ function accountIds(ops: readonly FastOp[]): string[] {
 function decideReserve(op: ReserveOp, plan: Plan, batch: BatchContext): void {
   const { request } = op;
   const account = plan.accounts.get(request.accountId);
-  const refusal = refuse(request.amount, request.atLeast ?? request.amount, account);
+  const refusal = refuse(request, account);
   if (refusal || !account) {
     plan.outcomes.push(() => op.reject(refusal));
     return;
@@ -127,11 +128,8 @@ function decideReserve(op: ReserveOp, plan: Plan, batch: BatchContext): void {
   plan.outcomes.push(() => op.resolve(hold));
 }
 
-function refuse(
-  amount: NanoUsd,
-  atLeast: NanoUsd,
-  account: AccountState | undefined,
-): AppError | null {
+function refuse(request: ReserveRequest, account: AccountState | undefined): AppError | null {
+  const { amount, atLeast = amount, minimumAvailable = ZERO_USD } = request;
   if (amount < 0 || atLeast < 0 || atLeast > amount) {
     return new AppError('internal', `a hold of ${atLeast} to ${amount} nano-USD makes no sense`);
   }
@@ -140,13 +138,12 @@ function refuse(
     return new AppError('account_frozen', 'This account is frozen. Write to the operator.');
   }
   const left = available(account);
-  if (left >= atLeast) return null;
+  if (left >= atLeast && left >= minimumAvailable) return null;
+  const details = { availableNano: left, neededNano: atLeast, ceilingNano: amount };
   return new AppError(
     'insufficient_balance',
     'The balance does not cover what this request may cost.',
-    {
-      details: { availableNano: left, neededNano: atLeast, ceilingNano: amount },
-    },
+    { details },
   );
 }
 

@@ -29,6 +29,8 @@ export interface ReserveRequest {
   amount: NanoUsd;
   /** The smallest hold that still serves; defaults to `amount`. The hold is the most available between the two. */
   atLeast?: NanoUsd;
+  /** What must be available whatever the request costs; nothing by default. */
+  minimumAvailable?: NanoUsd;
   purpose: string;
   model: string | null;
   requestId: string | null;

@@ -1,7 +1,7 @@
 /** The set-based statements of a batch: plain SQL around the database's row source, compiled once, run on one transaction. */
 import { CompiledQuery, type Kysely } from 'kysely';
 import type { Database } from '../db/open.ts';
-import type { Tables } from '../db/tables.ts';
+import type { SealRow, Tables } from '../db/tables.ts';
 import { ENTRY_COLUMNS, type EntryTuple } from './operations.ts';
 
 export interface AccountState {
@@ -28,6 +28,16 @@ const HOLD_COLUMNS = [
   'expires_at',
 ] as const;
 
+const SEAL_COLUMNS = [
+  'seq',
+  'writer',
+  'first_entry',
+  'last_entry',
+  'previous',
+  'hash',
+  'at',
+] as const;
+
 /** The texts; made once per database. */
 export function statementTexts(rows: Database['rows']) {
   return {
@@ -49,6 +59,8 @@ export function statementTexts(rows: Database['rows']) {
       where holds.id = r.id and holds.state = 'open'`,
     insertEntries: `insert into entries (${ENTRY_COLUMNS.join(', ')})
       select ${ENTRY_COLUMNS.join(', ')} from ${rows(ENTRY_COLUMNS)} r`,
+    insertSeal: `insert into seals (${SEAL_COLUMNS.join(', ')})
+      select ${SEAL_COLUMNS.join(', ')} from ${rows(SEAL_COLUMNS)} r`,
     insertNonces: `insert into siwx_nonces (id, expires_at)
       select id, expires_at from ${rows(['id', 'expires_at'])} r where true
       on conflict do nothing returning id`,
@@ -96,6 +108,10 @@ export class Statements {
 
   insertEntries(rows: EntryTuple[]): Promise<number> {
     return this.#change('insertEntries', rows);
+  }
+
+  insertSeal(seal: SealRow): Promise<number> {
+    return this.#change('insertSeal', [SEAL_COLUMNS.map((column) => seal[column])]);
   }
 
   /** Inserts nonces; answers the ids that were not there before. */

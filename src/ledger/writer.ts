@@ -96,9 +96,9 @@ export class BatchWriter {
   }
 
   async #drain(): Promise<void> {
-    // One turn of the event loop gathers what the same tick submits.
-    await new Promise((resolve) => setImmediate(resolve));
     while (this.#queue.length) {
+      // One turn of the event loop gathers what other requests submit meanwhile: a batch costs as much as five operations.
+      await new Promise((resolve) => setImmediate(resolve));
       const batch = this.#queue.splice(0, MAX_BATCH);
       await this.#commitOrSplit(batch);
     }
@@ -244,7 +244,7 @@ export class BatchWriter {
       hash: sealHash(this.#head.hash, draft.entries),
       at: draft.nowMs,
     };
-    await tx.insertInto('seals').values(seal).execute();
+    await new Statements(this.#texts, tx).insertSeal(seal);
     return { seq: seal.seq, hash: seal.hash };
   }
 }

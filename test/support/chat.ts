@@ -1,3 +1,4 @@
+import { ZERO_USD } from '../../src/money.ts';
 /** The chat path on a real ledger, behind the least HTTP server that can carry it, in front of a scripted upstream. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -215,6 +216,7 @@ function callOf(
     body,
     mode: headers['x-mode'] as 'clamp' | 'refuse',
     dialect: headers['x-dialect'] as 'v1' | 'venice',
+    minimumAvailable: ZERO_USD,
     signal,
     reply: {
       head: (status, fields) => {
