@@ -142,7 +142,7 @@ function readAdminKey(environment: Environment, faults: Faults): string | null {
   const right = isForm
     ? 'must be random'
     : `must be ak_ and letters and digits, at least ${MIN_ADMIN_KEY_CHARS} characters`;
-  faults.add('FAREBOX_ADMIN_KEY', `${right} (echo "ak_$(openssl rand -hex 24)")`);
+  faults.add('FAREBOX_ADMIN_KEY', `${right} (echo "ak_$(openssl rand -hex 32)")`);
   return null;
 }
 

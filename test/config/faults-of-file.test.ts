@@ -20,6 +20,19 @@ const channel = (lines: string) =>
   changed('    api_key: sk-test-key\n', `    api_key: sk-test-key\n    ${lines}\n`);
 const price = (rules: string) => FILE.replace(/rules: \[.*\]/, `rules: [${rules}]`);
 
+describe('a hostile file', () => {
+  it.each([
+    ['depth', `a: ${'['.repeat(200_000)}`],
+    [
+      'aliases',
+      `a: &a [${'x,'.repeat(9)}]\nb: &b [${'*a,'.repeat(9)}]\nc: &c [${'*b,'.repeat(9)}]\nd: [${'*c,'.repeat(9)}]`,
+    ],
+    ['size', `a: ${'x'.repeat(5_000_000)}`],
+  ])('is refused for its %s, in bounded time', (_, file) => {
+    expect(pathsOf(file)[0]).toContain('/srv/farebox/settings.yaml');
+  });
+});
+
 describe('settings of the file', () => {
   const cases: [what: string, file: string, path: string][] = [
     ['an unknown block', with_('chanels: []'), 'chanels'],
