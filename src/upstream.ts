@@ -20,14 +20,15 @@ export interface UpstreamSink {
   /** The request is about to be written: from here on it may cost the operator money. False calls it off. */
   begun(): boolean;
   head(status: number, headers: UpstreamHeaders): void;
-  /** False pauses the upstream until `resume`. */
-  data(chunk: Buffer): boolean;
+  data(chunk: Buffer): void;
   end(): void;
   /** upstream_failed, upstream_timeout, or the error given to `abort`. */
   fail(error: AppError): void;
 }
 
 export interface UpstreamCall {
+  /** No more data until `resume`, but for what is under way. */
+  pause(): void;
   resume(): void;
   /** Ends the call; `sink.fail` is told this error unless it is over. */
   abort(error: AppError): void;
@@ -120,6 +121,10 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
     );
   }
 
+  pause(): void {
+    this.#controller?.pause();
+  }
+
   resume(): void {
     this.#controller?.resume();
   }
@@ -155,7 +160,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
     this.#sink.head(status, headers);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver || this.#aborted) return;
     this.#bytes += chunk.length;
     if (this.#bytes > this.#maxBytes) {
@@ -164,7 +169,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
       );
       return;
     }
-    if (!this.#sink.data(chunk)) controller.pause();
+    this.#sink.data(chunk);
   }
 
   onResponseEnd(): void {

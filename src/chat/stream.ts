@@ -26,6 +26,8 @@ class StreamRun implements UpstreamSink {
   readonly #reject: (error: unknown) => void;
   readonly #meter: StreamMeter;
   readonly #onLeave = () => this.#leave();
+  readonly #flush = () => this.#writePending();
+  #pending: Buffer[] = [];
   #upstream: UpstreamCall | null = null;
   /** Set where the upstream did not answer with an event stream. */
   #whole: WholeBody | null = null;
@@ -69,23 +71,21 @@ class StreamRun implements UpstreamSink {
     this.#whole.head(status, headers);
   }
 
-  data(chunk: Buffer): boolean {
+  data(chunk: Buffer): void {
     if (this.#whole) {
       this.#whole.add(chunk);
-      return true;
+      return;
     }
-    if (this.#isFinished) return true;
+    if (this.#isFinished) return;
     const pieces = this.#meter.push(chunk);
     if (!this.#hasHead && this.#isRefused()) {
       this.#end('broken', null);
       this.#upstream?.abort(new AppError('upstream_failed', 'The upstream sent an error.'));
-      return true;
+      return;
     }
-    let isFlowing = true;
-    for (const piece of pieces) isFlowing = this.#write(piece) && isFlowing;
+    if (!this.#pending.length && pieces.length) queueMicrotask(this.#flush);
+    this.#pending.push(...pieces);
     if (this.#meter.isDone()) this.#end('ended', null);
-    else if (!isFlowing) this.#waitForReader();
-    return isFlowing || this.#isFinished;
   }
 
   /** An error before any output can still be answered with a status that says so. */
@@ -114,13 +114,6 @@ class StreamRun implements UpstreamSink {
     else this.#upstream?.abort(new AppError('client_closed', 'The caller left.'));
   }
 
-  /** False where the caller's socket is full. */
-  #write(piece: Buffer): boolean {
-    if (this.#isGone) return true;
-    this.#sendHead();
-    return this.#job.call.reply.write(piece);
-  }
-
   #sendHead(): void {
     if (this.#hasHead) return;
     this.#hasHead = true;
@@ -130,11 +123,23 @@ class StreamRun implements UpstreamSink {
     this.#job.call.reply.head(200, headers);
   }
 
+  /** What came out of one read of the upstream's socket leaves in one write: a write costs more than all the rest. */
+  #writePending(): void {
+    const [first, ...others] = this.#pending;
+    if (!first) return;
+    this.#pending = [];
+    if (this.#isGone) return;
+    this.#sendHead();
+    const piece = others.length ? Buffer.concat([first, ...others]) : first;
+    if (!this.#job.call.reply.write(piece)) this.#waitForReader();
+  }
+
   /** The upstream is paused while the caller does not read, and the caller is given up after the channel's idle time. */
   #waitForReader(): void {
     if (this.#stalled || this.#isFinished) return;
+    this.#upstream?.pause();
     const { idleMs } = this.#job.route.channel.timeout;
-    this.#stalled = setTimeout(() => this.#leave(), idleMs);
+    this.#stalled = setTimeout(this.#onLeave, idleMs);
     const resume = () => {
       if (!this.#stalled) return;
       this.#stopWaiting();
@@ -170,12 +175,14 @@ class StreamRun implements UpstreamSink {
     const { rest, done } = this.#meter.end();
     const measured = this.#meter.measured();
     const charge = chargeOf(this.#job, ending, measured);
+    this.#pending.push(...rest);
     const isRefused = charge === null && !this.#hasHead;
-    if (!isRefused) for (const piece of rest) this.#write(piece);
+    if (isRefused) this.#pending = [];
+    else this.#writePending();
     const resolution = await this.#job.settlement.finish(charge);
     if (isRefused) throw failure ?? refusal(measured, this.#job.secrets);
-    if (!this.#isGone) this.#sayGoodbye(measured, failure, resolution, done);
-    this.#job.call.reply.end();
+    if (this.#isGone) this.#job.call.reply.end();
+    else this.#sayGoodbye(measured, failure, resolution, done);
   }
 
   #sayGoodbye(
@@ -184,12 +191,14 @@ class StreamRun implements UpstreamSink {
     resolution: Resolution | null,
     done: Buffer | null,
   ): void {
+    const last: Buffer[] = [];
     if (!measured.isComplete && measured.error === null) {
-      this.#write(errorEvent(this.#job.call.dialect, failure));
+      last.push(errorEvent(this.#job.call.dialect, failure));
     }
-    if (resolution) this.#write(finalComment(resolution));
-    if (done) this.#write(done);
+    if (resolution) last.push(finalComment(resolution));
+    if (done) last.push(done);
     this.#sendHead();
+    this.#job.call.reply.end(Buffer.concat(last));
   }
 }
 

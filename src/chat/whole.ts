@@ -106,9 +106,8 @@ class WholeSink implements UpstreamSink {
     this.#body.head(status, headers);
   }
 
-  data(chunk: Buffer): boolean {
+  data(chunk: Buffer): void {
     this.#body.add(chunk);
-    return true;
   }
 
   end(): void {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatUsd, nanoUsd } from '../../src/money.ts';
-import { type Answer, type Rig, type RigOptions, startRig } from '../support/chat.ts';
+import { type Answer, readAnswer, type Rig, type RigOptions, startRig } from '../support/chat.ts';
 import {
   DONE,
   event,
@@ -253,13 +253,29 @@ describe('a stream', () => {
     expect(await rig.charged()).toBe(0);
   });
 
-  it('with a role, an error and no output costs nothing (U-13)', async () => {
+  it('with an error after its head and no output costs nothing (U-13)', async () => {
     await start();
-    const failed = event({}, { finish: 'error' });
-    rig.upstream.next(stream([ROLE, failed, usageEvent(), DONE]));
-    const answer = await rig.post(STREAM);
+    const failed = gated(async (response) => {
+      await write(response, [event({}, { finish: 'error' }), usageEvent(), DONE].join(''));
+      response.end();
+    });
+    rig.upstream.next(async (response, request) => {
+      startStream(response);
+      await write(response, ROLE);
+      await failed.behaviour(response, request);
+    });
+    const response = await rig.open(STREAM);
+    failed.open();
+    const answer = await readAnswer(response);
     expect(answer.status).toBe(200);
     expect(answer.final).toMatchObject({ cost: '0.00' });
+    expect(await rig.charged()).toBe(0);
+  });
+
+  it('with a role and an error at once is answered with an error (U-13)', async () => {
+    await start();
+    rig.upstream.next(stream([[ROLE, event({}, { finish: 'error' }), DONE].join('')]));
+    expect((await rig.post(STREAM)).json).toMatchObject({ code: 'upstream_failed' });
     expect(await rig.charged()).toBe(0);
   });
 
