@@ -383,4 +383,52 @@ describe('a caller that leaves a stream', () => {
     expect(await rig.held()).toBe(0);
     expect(rig.upstream.requests).toHaveLength(1);
   });
+
+  it('at any moment pays at most its hold, once, and leaves nothing held (C-8, C-9, C-10)', async () => {
+    await start();
+    rig.upstream.usually(async (response) => {
+      startStream(response);
+      for (const piece of [ROLE, ...words(10), STOP, usageEvent(), DONE]) {
+        await write(response, piece);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      response.end();
+    });
+    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(STREAM)), false)!;
+    const sweep = Array.from({ length: 60 }, async (_, delay) => {
+      const leaving = new AbortController();
+      const left = rig
+        .post({ ...BODY, stream: delay % 4 > 0 }, { signal: leaving.signal })
+        .catch(() => null);
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      leaving.abort();
+      await left;
+    });
+    await Promise.all(sweep);
+    await expect.poll(() => rig.held(), { timeout: 10_000 }).toBe(0);
+    const holds = await rig.store.ledger.read.selectFrom('holds').selectAll().execute();
+    for (const hold of holds) expect(hold.captured).toBeLessThanOrEqual(ceiling);
+    expect(holds.filter((hold) => hold.state === 'open')).toEqual([]);
+  });
+});
+
+describe('an answer whose charge cannot be stored', () => {
+  it.each([
+    ['JSON', BODY, whole()],
+    ['a stream', STREAM, goodStream()],
+  ])('still reaches its caller: %s', async (_name, body, behaviour) => {
+    await start();
+    const gate = gated(behaviour);
+    rig.upstream.next(gate.behaviour);
+    const answer = rig.post(body);
+    await rig.upstream.arrived(1);
+    await rig.store.close();
+    gate.open();
+    const { status, text, headers } = await answer;
+    expect(status).toBe(200);
+    expect(text).toMatch(/Hello there|word2/);
+    expect(text).not.toContain(': farebox');
+    expect(headers.has('x-request-cost')).toBe(false);
+    expect(rig.logged).toContainEqual(expect.objectContaining({ event: 'settlement_failed' }));
+  });
 });
