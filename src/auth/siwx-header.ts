@@ -42,8 +42,8 @@ export function openHeader(value: string): OpenedHeader {
   if (!message)
     throw refuse('malformed_message', 'The signed message is not of the expected form.');
   const chain = chainOf(family, message.chainId);
-  const said = fields['chainId'];
-  if (said !== undefined && chainOf(family, String(said)) !== chain) {
+  const said = chainField(fields['chainId']);
+  if (said !== '' && chainOf(family, said) !== chain) {
     throw refuse('chain_id', "chainId is not the signed message's Chain ID.");
   }
   const address = fields['address'];
@@ -95,7 +95,7 @@ function rebuild(family: Family, fields: Fields): string {
     address: required.address,
     uri: required.uri,
     version: text(fields['version'], 'version') ?? '1',
-    chainId: String(fields['chainId'] ?? '').replace(/^(?:eip155|solana):/, ''),
+    chainId: chainField(fields['chainId']).replace(/^(?:eip155|solana):/, ''),
     nonce: required.nonce,
     issuedAt: required.issuedAt,
     resources: list(fields['resources']),
@@ -123,6 +123,13 @@ function list(value: unknown): string[] {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
   throw refuse('malformed_header', 'resources must be an array of strings.');
+}
+
+/** 8453, "8453" and "eip155:8453" are all sent; '' where there is none. */
+function chainField(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  throw refuse('chain_id', 'chainId must be a number or a string.');
 }
 
 function chainOf(family: Family, id: string): string {
