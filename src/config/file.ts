@@ -1,12 +1,13 @@
 /** Finds and reads the settings file: YAML 1.2, then ${NAME} in every scalar. Faults never quote the text. */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { Environment } from './environment.ts';
 import type { Faults, Path } from './fault.ts';
 import { wantsInteger } from './schema.ts';
 
-const MAX_FILE_CHARS = 4_194_304;
+/** 5,000 models fit. */
+const MAX_FILE_CHARS = 2_097_152;
 const MAX_ALIASES = 100;
 const MAX_DEPTH = 32;
 const VARIABLE = /\$\{([^}]*)\}/g;
@@ -58,18 +59,16 @@ export function parseFile(file: SettingsFile, faults: Faults): Record<string, un
   const document = parseDocument(file.text, {
     prettyErrors: false,
     lineCounter: lines,
-    uniqueKeys: true,
+    // Checked below: the package compares every key with every other.
+    uniqueKeys: false,
     stringKeys: true,
   });
-  const problems = [...document.errors, ...document.warnings];
-  const [first] = problems;
-  if (first !== undefined) {
-    // The first one only: the others mostly follow from it.
-    const { line, col } = lines.linePos(first.pos[0]);
+  const problem = firstProblem(document);
+  if (problem !== null) {
+    const { line, col } = lines.linePos(problem.at);
     const isQuoteMissing = /[[{,].*:\s*\$\{/.test(file.text.split('\n')[line - 1] ?? '');
     const hint = isQuoteMissing ? '; within { } and [ ], "${NAME}" needs its quotes' : '';
-    const what = first.code.toLowerCase().replaceAll('_', ' ');
-    return refuse(`:${line}:${col}`, `must be YAML: ${what}${hint}`);
+    return refuse(`:${line}:${col}`, `must be YAML: ${problem.what}${hint}`);
   }
   let data: unknown;
   try {
@@ -82,6 +81,26 @@ export function parseFile(file: SettingsFile, faults: Faults): Record<string, un
     return refuse('', 'must hold blocks such as "payments:" and "channels:"');
   }
   return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null));
+}
+
+/** The first only: in broken YAML the others mostly follow from it. */
+function firstProblem(document: Document): { at: number; what: string } | null {
+  const [error] = [...document.errors, ...document.warnings];
+  if (error !== undefined) {
+    return { at: error.pos[0], what: error.code.toLowerCase().replaceAll('_', ' ') };
+  }
+  let repeated: number | null = null;
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) repeated ??= key.range?.[0] ?? 0;
+        seen.add(key.value);
+      }
+    },
+  });
+  return repeated === null ? null : { at: repeated, what: 'this key is there already' };
 }
 
 /** `data` with each ${NAME} replaced. A scalar whose variable is missing is left out, and the fault names the variable. */
