@@ -15,6 +15,7 @@ import { Statements, statementTexts, type StatementTexts } from './statements.ts
 import { createWriteTx } from './write-tx.ts';
 
 const MAX_BATCH = 512;
+const MAX_GATHER_TURNS = 6;
 const MAX_QUEUED = 20_000;
 const DAY_MS = 86_400_000;
 const SEAL_WRITER = 'main';
@@ -97,12 +98,23 @@ export class BatchWriter {
 
   async #drain(): Promise<void> {
     while (this.#queue.length) {
-      // One turn of the event loop gathers what other requests submit meanwhile: a batch costs as much as five operations.
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#gather();
       const batch = this.#queue.splice(0, MAX_BATCH);
       await this.#commitOrSplit(batch);
     }
     this.#running = null;
+  }
+
+  /**
+   * Lets other requests join the batch: turns of the event loop pass for as long as each brings more, a few at most. A batch costs
+   * as much as ten operations, so under load fewer and larger ones save more time than the turns take; alone, one turn is nothing.
+   */
+  async #gather(): Promise<void> {
+    for (let turn = 0; turn < MAX_GATHER_TURNS; turn += 1) {
+      const before = this.#queue.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (turn > 0 && this.#queue.length === before) return;
+    }
   }
 
   async #commitOrSplit(batch: Op[]): Promise<void> {
