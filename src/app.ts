@@ -1,14 +1,16 @@
 /** The composition root: builds each part once, in order. */
+import { createSiwx } from './auth/siwx.ts';
 import { Catalogue } from './catalogue.ts';
 import { contractWalletVerifier } from './chains/contract-wallet.ts';
 import { createRail } from './chains/index.ts';
 import { secp256k1Engine } from './chains/secp256k1.ts';
-import { createSiwx } from './auth/siwx.ts';
 import { Chat } from './chat/chat.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config/config.ts';
-import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts';
+import { startDemoUpstream } from './demo-upstream.ts';
 import { AppError } from './errors.ts';
+import { clientIp } from './http/client-ip.ts';
+import { Origins, originsOf } from './http/origins.ts';
 import { createHttpServer } from './http/server.ts';
 import { openStore, type Store } from './ledger/store.ts';
 import { type Log, silentLog } from './log.ts';
@@ -19,6 +21,8 @@ import { Upstream } from './upstream.ts';
 export interface Overrides {
   clock?: Clock;
   log?: Log;
+  /** What the rails reach facilitators and chains with. */
+  fetch?: typeof fetch;
   pid?: number;
   /** The storage failed; the process must end. */
   onFatal?(error: unknown): void;
@@ -28,108 +32,144 @@ export interface App {
   config: Config;
   store: Store;
   payments: Payments;
+  /** Where clients dial it; known once it listens. */
+  readonly url: string;
   /** Serves; answers the port. */
   listen(): Promise<number>;
   /** Ends what is under way, within the configured time, and closes everything. */
   close(): Promise<void>;
 }
 
+/** A start does not wait longer for facilitators and chains: what does not need them is served meanwhile. */
+const RAILS_WAIT_MS = 1_000;
+/** A settlement under way is given that long at the end; the next start takes it up where it was. */
+const SETTLEMENTS_WAIT_MS = 10_000;
+
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
-  const clock = overrides.clock ?? systemClock;
-  const log = overrides.log ?? silentLog;
-  const { dataDir, mode } = config;
-  const store = await openStore({
-    dataDir,
-    mode,
-    masterKey: config.secrets.masterKey,
-    clock,
-    log,
-    pid: overrides.pid ?? 0,
-    onFatal: (error) => {
-      log.error('storage_failed', { error });
-      overrides.onFatal?.(error);
-    },
-  });
-  const demo = mode === 'sandbox' ? await startDemoUpstream() : null;
-  const rails = await Promise.all(
-    config.payments.networks.map((network) => createRail(network, { clock, log, dataDir, mode })),
-  );
+  const { clock = systemClock, log = silentLog } = overrides;
+  const { limits, server } = config;
+  await using opened = new AsyncDisposableStack();
+  const store = await openLedger(config, { ...overrides, clock, log });
+  opened.defer(() => store.close());
   const { ledger, accounts, keys } = store;
-  if (config.secrets.adminKey) {
-    await keys.add(config.secrets.adminKey, { type: 'ADMIN', description: 'FAREBOX_ADMIN_KEY' });
-  }
-  const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log });
+
+  const demo = config.mode === 'sandbox' ? opened.use(await startDemoUpstream()) : null;
   const catalogue = new Catalogue(config.models);
-  const upstream = new Upstream(config.limits);
-  const routing = new Routing(demo ? demoChannels(config, demo) : config.channels);
-  const { limits } = config;
+  const routing = new Routing(demo ? demo.serving(config.channels) : config.channels);
+  const upstream = new Upstream(limits);
+  opened.defer(() => upstream.close());
   const chat = new Chat({ ledger, catalogue, routing, upstream, limits, clock, log });
-  const origins: string[] = [];
-  const state = {
-    closed: new AppError('unavailable', 'The server is starting.') as AppError | null,
-  };
+
+  const { networks } = config.payments;
+  const rails = await createRails(config, { ...overrides, clock, log });
+  const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log });
+
+  const origins = new Origins();
   const siwx = createSiwx({
     siwx: config.siwx,
-    origins,
-    networks: config.payments.networks.map(({ network }) => network),
+    origins: origins.list,
+    networks: networks.map(({ network }) => network),
     useNonce: (id, expiresAtMs) => ledger.useNonce(id, expiresAtMs),
-    verifyContractWallet: contractWalletVerifier(config.payments.networks),
+    verifyContractWallet: contractWalletVerifier(networks),
     clock,
   });
+  const gate = { closed: starting() as AppError | null };
+  const tools = { clock, log, origins, limits, clientIp: clientIp(server.trustedProxies) };
+  const parts = { keys, accounts, ledger, siwx, payments, chat, catalogue };
+  const closedBecause = () => gate.closed;
   const http = createHttpServer({
-    keys,
-    accounts,
-    siwx,
-    payments,
+    ...parts,
+    ...tools,
+    server,
     config: config.payments,
-    origins,
-    log,
-    chat,
-    catalogue,
-    limits,
-    server: config.server,
-    closedBecause: () => state.closed,
+    closedBecause,
   });
+
+  let paymentsStarted = Promise.resolve();
+  opened.defer(async () => {
+    gate.closed = stopping();
+    await http.close(limits.drainMs);
+    const stopped = paymentsStarted.then(() => payments.stop());
+    await atMost(stopped, SETTLEMENTS_WAIT_MS);
+  });
+  const resources = opened.move();
   return {
     config,
     store,
     payments,
+    get url() {
+      return origins.dialled(undefined);
+    },
     listen: async () => {
       const port = await http.listen();
-      origins.push(...originsOf(config, port));
-      await payments.start();
-      state.closed = origins.length ? null : notConfigured();
-      log.info('listening', {
-        port,
-        mode,
-        secp256k1: secp256k1Engine(),
-        isConfigured: origins.length > 0,
-      });
+      origins.set(originsOf(server, port));
+      paymentsStarted = startPayments(payments, log);
+      await atMost(paymentsStarted, RAILS_WAIT_MS);
+      const url = origins.dialled(undefined) || null;
+      gate.closed = url === null ? notConfigured() : null;
+      sayListening(config, { port, url, log });
       return port;
     },
-    close: async () => {
-      state.closed = new AppError('unavailable', 'The server is stopping.', {
-        retryAfterSeconds: 5,
-      });
-      await http.close(limits.drainMs);
-      await payments.stop();
-      await upstream.close();
-      await demo?.close();
-      await store.close();
-    },
+    close: () => resources.disposeAsync(),
   };
 }
 
-function demoChannels(config: Config, demo: DemoUpstream): Config['channels'] {
-  return config.channels.map((channel) => ({ ...channel, baseUrl: demo.url }));
+type Tools = Overrides & Required<Pick<Overrides, 'clock' | 'log'>>;
+
+async function openLedger(config: Config, { clock, log, pid = 0, onFatal }: Tools): Promise<Store> {
+  const { dataDir, mode, secrets } = config;
+  const store = await openStore({
+    dataDir,
+    mode,
+    masterKey: secrets.masterKey,
+    clock,
+    log,
+    pid,
+    onFatal: (error) => {
+      log.error('storage_failed', { error });
+      onFatal?.(error);
+    },
+  });
+  if (secrets.adminKey) {
+    await store.keys.add(secrets.adminKey, { type: 'ADMIN', description: 'FAREBOX_ADMIN_KEY' });
+  }
+  return store;
 }
 
-/** PUBLIC_URL alone; a server that only this machine reaches may go without and is dialled by its loopback names. */
-function originsOf({ server }: Config, port: number): string[] {
-  if (server.publicUrl !== null) return [server.publicUrl];
-  const isLoopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(server.host);
-  const names = ['127.0.0.1', 'localhost', '[::1]'];
-  return isLoopback ? names.map((name) => `http://${name}:${port}`) : [];
+function createRails({ payments, dataDir, mode }: Config, { clock, log, fetch }: Tools) {
+  const options = { clock, log, dataDir, mode, ...(fetch && { fetch }) };
+  return Promise.all(payments.networks.map((network) => createRail(network, options)));
+}
+
+async function startPayments(payments: Payments, log: Log): Promise<void> {
+  try {
+    await payments.start();
+  } catch (error) {
+    log.error('payments_not_started', { error });
+  }
+}
+
+function sayListening(
+  { mode, origin }: Config,
+  { port, url, log }: { port: number; url: string | null; log: Log },
+): void {
+  for (const note of origin?.notes ?? []) log.warn('config_note', { note });
+  log.info('listening', { port, mode, url, secp256k1: secp256k1Engine() });
+}
+
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
+  const timer = Promise.withResolvers<void>();
+  const timeout = setTimeout(timer.resolve, ms);
+  await Promise.race([work, timer.promise]);
+  clearTimeout(timeout);
+}
+
+function starting(): AppError {
+  return new AppError('unavailable', 'The server is starting.', { retryAfterSeconds: 1 });
+}
+
+function stopping(): AppError {
+  return new AppError('unavailable', 'The server is stopping.', { retryAfterSeconds: 5 });
 }
 
 function notConfigured(): AppError {

@@ -3,6 +3,7 @@
  * used. See docs/money.md, "What is charged".
  */
 import type { Catalogue } from '../catalogue.ts';
+import type { ModelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
 import { type NanoUsd, ZERO_USD } from '../money.ts';
@@ -37,9 +38,7 @@ export class Chat {
     const { catalogue, routing, ledger, log } = this.#options;
     const parsed = parseRequest(call.body);
     const entry = catalogue.entry(parsed.request.model);
-    if (entry.model.type !== 'text') {
-      throw invalidField('model', 'must be a text model; this one does not chat');
-    }
+    requireText(entry.model);
     const [route] = routing.candidates(entry.model);
     const provider = findProvider(route.channel.provider);
     const plan = planRequest(parsed, entry);
@@ -60,6 +59,14 @@ export class Chat {
       secrets: secretsOf(route.channel),
     };
     await (parsed.request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options));
+  }
+
+  /** Throws what `run` would refuse in a request before it looks at any money. */
+  check(body: Buffer): void {
+    const { request } = parseRequest(body);
+    const { model } = this.#options.catalogue.entry(request.model);
+    requireText(model);
+    this.#options.routing.candidates(model);
   }
 
   /** What this very request may cost, for its 402; null where it cannot be priced. Never throws. */
@@ -108,6 +115,11 @@ export class Chat {
       throw new AppError('credit_exhausted', error.message, { details: error.details ?? {} });
     }
   }
+}
+
+function requireText(model: ModelConfig): void {
+  if (model.type === 'text') return;
+  throw invalidField('model', 'must be a text model; this one does not chat');
 }
 
 function emptyWallet(plan: Plan, atLeast: NanoUsd): AppError {

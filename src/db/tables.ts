@@ -124,6 +124,8 @@ export interface PaymentRow {
   payment: string;
   /** 'v1' | 'v2' | 'hybrid', and the header it came in. */
   dialect: string;
+  /** What it first came for: the hash of a request that it pays inline; null for a top-up. */
+  claim: string | null;
   transaction_id: string | null;
   raw_transaction: string | null;
   block: string | null;

@@ -1,4 +1,4 @@
-/** Which pages may call from a browser, and which headers they may read. */
+/** Which pages may call from a browser, and which headers they may send and read. No cookies are involved. */
 import type { Context, Next } from './request.ts';
 
 const EXPOSED = [
@@ -11,6 +11,12 @@ const EXPOSED = [
   'X-Request-Cost',
   'X-Limit-Remaining',
   'X-Max-Tokens-Applied',
+  'X-RateLimit-Limit-Requests',
+  'X-RateLimit-Remaining-Requests',
+  'X-RateLimit-Reset-Requests',
+  'X-RateLimit-Limit-Tokens',
+  'X-RateLimit-Remaining-Tokens',
+  'X-RateLimit-Reset-Tokens',
   'Retry-After',
 ].join(', ');
 
@@ -26,26 +32,30 @@ const ALLOWED = [
   'X-Budget-Mode',
   'X-Max-Credits',
   'Idempotency-Key',
+  'Prefer',
 ].join(', ');
 
+/** SDKs add headers of their own (x-stainless-…); a header that a page may send harms nobody. */
+const HEADER_NAMES = /^[A-Za-z0-9-]+(?: *, *[A-Za-z0-9-]+){0,63}$/;
 const MAX_AGE_SECONDS = '600';
 
 export function cors(origins: string[]) {
   const isAny = origins.includes('*');
   const allowed = new Set(origins);
-  return async (ctx: Context, next: Next): Promise<void> => {
+  return (ctx: Context, next: Next): Promise<unknown> => {
     const { origin } = ctx.req.headers;
-    if (origin !== undefined && (isAny || allowed.has(origin))) {
-      ctx.res.setHeader('access-control-allow-origin', isAny ? '*' : origin);
-      ctx.res.setHeader('access-control-expose-headers', EXPOSED);
-      if (ctx.method === 'OPTIONS' && ctx.req.headers['access-control-request-method']) {
-        ctx.res.setHeader('access-control-allow-methods', 'GET, POST, OPTIONS');
-        ctx.res.setHeader('access-control-allow-headers', ALLOWED);
-        ctx.res.setHeader('access-control-max-age', MAX_AGE_SECONDS);
-        ctx.status = 204;
-        return;
-      }
-    }
-    await next();
+    if (origin === undefined || !(isAny || allowed.has(origin))) return next();
+    const { headers } = ctx.state;
+    headers['access-control-allow-origin'] = isAny ? '*' : origin;
+    headers['access-control-expose-headers'] = EXPOSED;
+    if (ctx.method !== 'OPTIONS' || !ctx.req.headers['access-control-request-method'])
+      return next();
+    const wanted = ctx.req.headers['access-control-request-headers'];
+    const more = wanted !== undefined && HEADER_NAMES.test(wanted) ? `, ${wanted}` : '';
+    headers['access-control-allow-methods'] = 'GET, HEAD, POST, PATCH, DELETE, OPTIONS';
+    headers['access-control-allow-headers'] = `${ALLOWED}${more}`;
+    headers['access-control-max-age'] = MAX_AGE_SECONDS;
+    ctx.res.writeHead(204, headers).end();
+    return Promise.resolve();
   };
 }

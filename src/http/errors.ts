@@ -1,54 +1,69 @@
 /** The one boundary where an error's code becomes a status and a body; a new code does not compile without a line here. */
 import { AppError, type ErrorCode } from '../errors.ts';
 
-export type Dialect = 'v1' | 'venice';
+/** `x402` is Venice's dialect as its top-up route speaks it: there `error` is the code, and `message` the text. */
+export type Dialect = 'v1' | 'venice' | 'x402';
 
 interface Face {
   status: number;
-  /** /api/v1: Venice's upper-case codes. */
+  /** /v1: `error.code`. */
+  v1: string;
+  /** /api/v1: `code`. */
   venice: string;
+  /** Whether the error's details are for the caller. */
+  isDetailed?: true;
 }
 
 const FACES: Record<ErrorCode, Face> = {
-  invalid_request: { status: 400, venice: 'INVALID_REQUEST' },
-  invalid_json: { status: 400, venice: 'INVALID_REQUEST' },
-  unsupported_parameter: { status: 400, venice: 'UNSUPPORTED_PARAMETER' },
-  model_not_found: { status: 404, venice: 'MODEL_NOT_FOUND' },
-  conflicting_credentials: { status: 400, venice: 'CONFLICTING_CREDENTIALS' },
-  invalid_credential: { status: 401, venice: 'AUTHENTICATION_FAILED' },
-  invalid_sign_in: { status: 401, venice: 'X402_INVALID_SIGN_IN' },
-  wallet_mismatch: { status: 403, venice: 'X402_WALLET_MISMATCH' },
-  forbidden: { status: 403, venice: 'FORBIDDEN' },
-  account_frozen: { status: 403, venice: 'ACCOUNT_FROZEN' },
-  not_found: { status: 404, venice: 'NOT_FOUND' },
-  method_not_allowed: { status: 405, venice: 'METHOD_NOT_ALLOWED' },
-  payment_required: { status: 402, venice: 'PAYMENT_REQUIRED' },
-  insufficient_balance: { status: 402, venice: 'PAYMENT_REQUIRED' },
-  credit_exhausted: { status: 402, venice: 'INSUFFICIENT_BALANCE' },
-  spend_limit_exceeded: { status: 402, venice: 'API_KEY_USD_SPEND_LIMIT_EXCEEDED' },
-  invalid_payment: { status: 400, venice: 'X402_INVALID_PAYMENT' },
-  payment_verification_failed: { status: 400, venice: 'PAYMENT_VERIFICATION_FAILED' },
-  payment_conflict: { status: 409, venice: 'PAYMENT_CONFLICT' },
-  payment_pending: { status: 503, venice: 'X402_SETTLEMENT_PENDING' },
-  body_too_large: { status: 413, venice: 'PAYLOAD_TOO_LARGE' },
-  headers_too_large: { status: 431, venice: 'HEADERS_TOO_LARGE' },
-  unsupported_media_type: { status: 415, venice: 'UNSUPPORTED_MEDIA_TYPE' },
-  request_timeout: { status: 408, venice: 'REQUEST_TIMEOUT' },
-  rate_limited: { status: 429, venice: 'RATE_LIMIT_EXCEEDED' },
-  upstream_failed: { status: 502, venice: 'INFERENCE_FAILED' },
-  upstream_rejected: { status: 400, venice: 'INVALID_REQUEST' },
-  upstream_timeout: { status: 504, venice: 'INFERENCE_TIMEOUT' },
-  upstream_busy: { status: 429, venice: 'MODEL_OVERLOADED' },
-  no_channel: { status: 503, venice: 'MODEL_UNAVAILABLE' },
-  unavailable: { status: 503, venice: 'SERVICE_UNAVAILABLE' },
-  not_configured: { status: 503, venice: 'NOT_CONFIGURED' },
-  client_closed: { status: 499, venice: 'CLIENT_CLOSED' },
-  internal: { status: 500, venice: 'INTERNAL_ERROR' },
+  invalid_request: face(400, 'invalid_request', 'INVALID_REQUEST', true),
+  invalid_json: face(400, 'invalid_json', 'INVALID_REQUEST', true),
+  unsupported_parameter: face(400, 'unsupported_parameter', 'UNSUPPORTED_PARAMETER', true),
+  model_not_found: face(404, 'model_not_found', 'MODEL_NOT_FOUND'),
+  conflicting_credentials: face(400, 'conflicting_credentials', 'CONFLICTING_CREDENTIALS'),
+  invalid_credential: face(401, 'invalid_credential', 'AUTHENTICATION_FAILED'),
+  invalid_sign_in: face(401, 'invalid_sign_in', 'X402_INVALID_SIGN_IN', true),
+  wallet_mismatch: face(403, 'wallet_mismatch', 'X402_WALLET_MISMATCH'),
+  forbidden: face(403, 'forbidden', 'FORBIDDEN'),
+  account_frozen: face(403, 'account_frozen', 'ACCOUNT_FROZEN'),
+  not_found: face(404, 'not_found', 'NOT_FOUND'),
+  method_not_allowed: face(405, 'method_not_allowed', 'METHOD_NOT_ALLOWED'),
+  payment_required: face(402, 'payment_required', 'PAYMENT_REQUIRED'),
+  insufficient_balance: face(402, 'insufficient_credits', 'PAYMENT_REQUIRED'),
+  credit_exhausted: face(402, 'insufficient_credits', 'INSUFFICIENT_BALANCE'),
+  spend_limit_exceeded: face(402, 'spend_limit_exceeded', 'API_KEY_USD_SPEND_LIMIT_EXCEEDED'),
+  invalid_payment: face(400, 'invalid_payment', 'X402_INVALID_PAYMENT', true),
+  payment_verification_failed: face(
+    400,
+    'payment_verification_failed',
+    'PAYMENT_VERIFICATION_FAILED',
+    true,
+  ),
+  payment_conflict: face(409, 'payment_conflict', 'PAYMENT_CONFLICT', true),
+  payment_pending: face(503, 'payment_pending', 'X402_SETTLEMENT_PENDING', true),
+  body_too_large: face(413, 'body_too_large', 'PAYLOAD_TOO_LARGE'),
+  headers_too_large: face(431, 'headers_too_large', 'HEADERS_TOO_LARGE'),
+  unsupported_media_type: face(415, 'unsupported_media_type', 'UNSUPPORTED_MEDIA_TYPE'),
+  request_timeout: face(408, 'request_timeout', 'REQUEST_TIMEOUT'),
+  rate_limited: face(429, 'rate_limit_exceeded', 'RATE_LIMIT_EXCEEDED'),
+  upstream_failed: face(502, 'upstream_failed', 'INFERENCE_FAILED'),
+  upstream_rejected: face(400, 'upstream_rejected', 'INVALID_REQUEST', true),
+  upstream_timeout: face(504, 'upstream_timeout', 'INFERENCE_TIMEOUT'),
+  upstream_busy: face(429, 'upstream_busy', 'MODEL_OVERLOADED'),
+  no_channel: face(503, 'no_channel', 'MODEL_AT_CAPACITY'),
+  unavailable: face(503, 'unavailable', 'SERVICE_UNAVAILABLE'),
+  not_configured: face(503, 'not_configured', 'NOT_CONFIGURED'),
+  client_closed: face(499, 'client_closed', 'CLIENT_CLOSED'),
+  internal: face(500, 'internal_error', 'INTERNAL_ERROR'),
 };
 
+function face(status: number, v1: string, venice: string, isDetailed?: true): Face {
+  return { status, v1, venice, ...(isDetailed && { isDetailed }) };
+}
+
+/** Where the thrower names no time. */
 const RETRY_AFTER_SECONDS = 5;
 /** Statuses that an upstream's refusal of the content may pass on. */
-const CONTENT_STATUSES = new Set([400, 404, 413, 422]);
+const CONTENT_STATUSES = new Set([400, 404, 413, 415, 422]);
 
 export interface ErrorAnswer {
   status: number;
@@ -63,41 +78,33 @@ export function toAppError(error: unknown): AppError {
 }
 
 export function errorAnswer(error: AppError, dialect: Dialect, requestId: string): ErrorAnswer {
-  const face = FACES[error.code];
-  const said = error.details?.['status'];
-  const isContent =
-    error.code === 'upstream_rejected' && typeof said === 'number' && CONTENT_STATUSES.has(said);
-  const status = isContent ? said : face.status;
+  const { v1, venice, isDetailed } = FACES[error.code];
+  const status = statusOf(error);
   const headers: Record<string, string> = {};
   if (status === 429 || status === 503) {
     headers['retry-after'] = String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS);
   }
-  const message =
-    error.code === 'internal' ? `Internal error. Request id: ${requestId}.` : error.message;
-  const details = error.code === 'internal' ? undefined : error.details;
-  return { status, headers, body: bodyOf(error.code, face, message, details, dialect, status) };
-}
-
-function bodyOf(
-  code: ErrorCode,
-  face: Face,
-  message: string,
-  details: Record<string, unknown> | undefined,
-  dialect: Dialect,
-  status: number,
-): Record<string, unknown> {
-  if (dialect === 'v1') {
-    const extra = details ? { details } : {};
-    return { error: { message, type: 'gateway_error', code: v1Code(code), ...extra } };
+  const isOurs = error.code === 'internal';
+  const message = isOurs ? `Internal error. Request id: ${requestId}.` : error.message;
+  const given = isDetailed ? error.details : undefined;
+  const details = given && { details: given };
+  switch (dialect) {
+    case 'v1': {
+      const inner = { message, type: 'gateway_error', code: v1, ...details };
+      return { status, headers, body: { error: inner } };
+    }
+    case 'x402':
+      return { status, headers, body: { error: venice, message, code: venice, ...details } };
+    case 'venice': {
+      // Venice's 400 always has details.
+      const always = status === 400 ? { details: given ?? {} } : details;
+      return { status, headers, body: { error: message, code: venice, ...always } };
+    }
   }
-  // Venice's own bodies carry `details` on 400 alone; a reason on the others costs its clients nothing.
-  const isDetailed = status === 400 || details !== undefined;
-  return { error: message, code: face.venice, ...(isDetailed ? { details: details ?? {} } : {}) };
 }
 
-/** The seed's word for an empty purse. */
-function v1Code(code: ErrorCode): string {
-  return code === 'insufficient_balance' || code === 'credit_exhausted'
-    ? 'insufficient_credits'
-    : code;
+function statusOf({ code, details }: AppError): number {
+  const said = details?.['status'];
+  const isContent = code === 'upstream_rejected' && typeof said === 'number';
+  return isContent && CONTENT_STATUSES.has(said) ? said : FACES[code].status;
 }

@@ -1,35 +1,42 @@
 /** Every URL on one page; a line is its policy. */
 import Router from '@koa/router';
 import type { Catalogue } from '../catalogue.ts';
+import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
-import { chatRoute, type ChatRouteOptions } from './chat-route.ts';
-import { getModel, listModels, listVeniceModels } from './models.ts';
-import type { Context, Next, State } from './request.ts';
-import { authenticate } from './steps.ts';
-import { balance, payment, topUp, transactions } from './x402/routes.ts';
+import { chatOffer, chatRoute } from './chat-route.ts';
+import { authPage } from './discovery/auth-page.ts';
+import { getModel, listModels } from './openai/models.ts';
+import { payable } from './payable.ts';
+import { type Context, type Next, sendJson, type State } from './request.ts';
+import { authenticate, type StepOptions, whileOpen } from './steps.ts';
+import { listVeniceModels } from './venice/models.ts';
+import { topUp } from './x402/top-up.ts';
+import { balance, payment, transactions } from './x402/wallet.ts';
 
-export interface RouterOptions extends ChatRouteOptions {
+export interface RouterOptions extends StepOptions {
+  chat: Chat;
   catalogue: Catalogue;
-  /** Why the server does not serve yet or any more; null when it does. */
-  closedBecause(): AppError | null;
 }
 
 export function createRouter(options: RouterOptions): Router<State> {
-  const router = new Router<State>();
+  // One form of each path: what the dialect and the policy are told by must be what is routed.
+  const router = new Router<State>({ sensitive: true });
   const open = whileOpen(options);
   const signedIn = authenticate(options);
-  const chat = chatRoute(options);
+  const chatPaid = payable(options, chatOffer(options.chat));
+  const chat = chatRoute(options.chat, options);
   const { catalogue } = options;
 
   router.get(['/health', '/api/health'], health);
-  router.get('/ready', ready(options));
+  router.get('/ready', open, ready);
+  router.get('/auth.md', open, authPage);
 
   router.get('/v1/models', open, listModels(catalogue));
-  router.get('/v1/models/:id', open, getModel(catalogue));
+  router.get('/v1/models/*id', open, getModel(catalogue));
   router.get('/api/v1/models', open, listVeniceModels(catalogue));
 
-  router.post('/v1/chat/completions', open, signedIn, chat);
-  router.post('/api/v1/chat/completions', open, signedIn, chat);
+  router.post('/v1/chat/completions', open, signedIn, chatPaid, chat);
+  router.post('/api/v1/chat/completions', open, signedIn, chatPaid, chat);
 
   for (const prefix of ['/x402', '/v1/x402', '/api/v1/x402']) {
     router.post(`${prefix}/top-up`, open, topUp(options));
@@ -44,34 +51,20 @@ export function createRouter(options: RouterOptions): Router<State> {
 export function methodNotAllowed(router: Router<State>) {
   return async (ctx: Context, next: Next): Promise<void> => {
     await next();
-    if (ctx.respond === false || ctx.body !== undefined || ctx.status !== 404) return;
+    if (ctx.res.headersSent) return;
     const { path } = router.match(ctx.path, ctx.method);
     const methods = [...new Set(path.flatMap((layer) => layer.methods))];
     if (!methods.length) return;
-    ctx.res.setHeader('allow', methods.join(', '));
-    throw new AppError(
-      'method_not_allowed',
-      `${ctx.path.slice(0, 200)} takes ${methods.join(', ')}.`,
-    );
+    const allowed = methods.join(', ');
+    ctx.state.headers['allow'] = allowed;
+    throw new AppError('method_not_allowed', `${ctx.path.slice(0, 200)} takes ${allowed}.`);
   };
 }
 
 function health(ctx: Context): void {
-  ctx.body = { status: 'ok' };
+  sendJson(ctx, 200, { status: 'ok' });
 }
 
-function ready(options: RouterOptions) {
-  return (ctx: Context): void => {
-    const closed = options.closedBecause();
-    if (closed) throw closed;
-    ctx.body = { status: 'ready' };
-  };
-}
-
-function whileOpen(options: RouterOptions) {
-  return (_ctx: Context, next: Next): Promise<unknown> => {
-    const closed = options.closedBecause();
-    if (closed) throw closed;
-    return next();
-  };
+function ready(ctx: Context): void {
+  sendJson(ctx, 200, { status: 'ready' });
 }

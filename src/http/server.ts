@@ -1,57 +1,117 @@
 /** The HTTP server: limits of the edge, the steps that every request passes, and a bounded drain. */
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import Koa from 'koa';
 import type { LimitsConfig, ServerConfig } from '../config/config.ts';
+import { AppError, type ErrorCode } from '../errors.ts';
+import { newId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import { cors } from './cors.ts';
-import type { State } from './request.ts';
+import { errorAnswer } from './errors.ts';
+import type { Next, State } from './request.ts';
 import { createRouter, methodNotAllowed, type RouterOptions } from './router.ts';
 import { boundary } from './steps.ts';
 
 export interface HttpOptions extends RouterOptions {
   server: ServerConfig;
-  limits: LimitsConfig;
-  log: Log;
 }
 
 export interface HttpServer {
   /** Answers the port. */
   listen(): Promise<number>;
-  /** Takes no new connection; waits for answers under way, then ends what is left. */
+  /**
+   * Takes no new connection and waits for answers under way and for work whose caller has left; after `drainMs` it ends the
+   * connections that are left.
+   */
   close(drainMs: number): Promise<void>;
 }
 
+/** How often Node looks for connections that take too long to send; its own default of 30 s would be no limit. */
 const CHECK_MS = 1_000;
 const KEEP_ALIVE_MS = 75_000;
-const MAX_HEADERS = 100;
+const DRAIN_LOOK_MS = 50;
+const DROP_LOG_MS = 10_000;
 
 export function createHttpServer(options: HttpOptions): HttpServer {
+  const { limits, log } = options;
+  const work = { running: 0 };
   const app = new Koa<State>();
   app.silent = true;
   const router = createRouter(options);
-  app.use(boundary(options.origins, options.log));
+  app.use(async (_ctx, next: Next) => {
+    work.running += 1;
+    try {
+      await next();
+    } finally {
+      work.running -= 1;
+    }
+  });
+  app.use(boundary(options));
   app.use(cors(options.server.corsOrigins));
   app.use(methodNotAllowed(router));
   app.use(router.routes());
-  const { limits } = options;
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: CHECK_MS,
-      requireHostHeader: true,
-      joinDuplicateHeaders: false,
-    },
-    app.callback(),
-  );
+  const serve = app.callback();
+  const server = createServer(edgeOf(limits), (request, response) => {
+    void serve(request, response);
+  });
   server.maxConnections = limits.connections;
-  server.maxHeadersCount = MAX_HEADERS;
+  server.on('clientError', refuseBytes);
+  server.on('drop', dropLogger(log));
   return {
     listen: () => listen(server, options.server),
-    close: (drainMs) => drain(server, drainMs),
+    close: (drainMs) => drain(server, work, drainMs),
+  };
+}
+
+function edgeOf(limits: LimitsConfig) {
+  return {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    requireHostHeader: true,
+    joinDuplicateHeaders: false,
+  };
+}
+
+/** What Node's parser refuses never becomes a request; it is answered all the same, and its connection ends. */
+function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [code, message] = edgeError(error.code);
+  const { status, body } = errorAnswer(new AppError(code, message), 'v1', newId('req'));
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Cache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    () => socket.destroy(),
+  );
+}
+
+function edgeError(code: string | undefined): [ErrorCode, string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return ['headers_too_large', 'The headers are too large.'];
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return ['request_timeout', 'The request took too long to arrive.'];
+    default:
+      return ['invalid_request', 'This is no valid HTTP request.'];
+  }
+}
+
+/** Says at most every ten seconds that connections are turned away. */
+function dropLogger(log: Log): () => void {
+  let saidAt = -Infinity;
+  let count = 0;
+  return () => {
+    count += 1;
+    if (performance.now() - saidAt < DROP_LOG_MS) return;
+    log.warn('connections_dropped', { count });
+    saidAt = performance.now();
+    count = 0;
   };
 }
 
@@ -66,11 +126,17 @@ async function listen(server: Server, { port, host }: ServerConfig): Promise<num
   return (server.address() as AddressInfo).port;
 }
 
-async function drain(server: Server, drainMs: number): Promise<void> {
+async function drain(server: Server, work: { running: number }, drainMs: number): Promise<void> {
   if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), drainMs);
-  await closed;
-  clearTimeout(timer);
+  let isClosed = false;
+  server.close(() => {
+    isClosed = true;
+  });
+  const deadline = performance.now() + drainMs;
+  while (!(isClosed && work.running === 0) && performance.now() < deadline) {
+    // A connection that has just answered would otherwise be kept for its next request.
+    server.closeIdleConnections();
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+  }
+  server.closeAllConnections();
 }

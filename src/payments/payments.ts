@@ -39,8 +39,20 @@ export interface Deposited {
   transaction: string;
   /** True when this payment had been credited before. */
   wasReplayed: boolean;
+  /** The claim that it first came with. */
+  claim: string | null;
   /** x402's SettleResponse, for the PAYMENT-RESPONSE header. */
   settleResponse: Record<string, unknown>;
+}
+
+export interface DepositOptions {
+  /** The least that is taken; the minimum top-up by default. */
+  minimum?: NanoUsd;
+  /**
+   * What the payment came for. Kept from its first appearance, before anything is broadcast: later its signature stands on the
+   * chain, and whoever reads it there can send it again, but not for something else.
+   */
+  claim?: string;
 }
 
 export interface PaymentStatus {
@@ -113,6 +125,11 @@ export class Payments {
     return this.#reconciler.sweep();
   }
 
+  /** Whether any network is set up to pay on, in order or not. */
+  get isOffered(): boolean {
+    return this.#rails.size > 0;
+  }
+
   /** What can be paid now, EVM first: clients that do not choose take the first. */
   requirements(amount: NanoUsd): PaymentRequirements[] {
     const units = toUsdcUnits(amount);
@@ -143,7 +160,7 @@ export class Payments {
    * invalid_payment, payment_verification_failed (nothing was moved), payment_pending (send the same payment again later),
    * payment_conflict.
    */
-  async deposit(header: PaymentHeader, options: { minimum?: NanoUsd } = {}): Promise<Deposited> {
+  async deposit(header: PaymentHeader, options: DepositOptions = {}): Promise<Deposited> {
     const rail = this.#rail(header.network);
     let payment: SignedPayment;
     try {
@@ -154,12 +171,11 @@ export class Payments {
     const known = await findPayment(this.#options.ledger.read, payment);
     if (!known) this.#checkRange(payment, options.minimum ?? this.#options.config.minimumTopUp);
     const row = await this.#options.ledger.write(async (tx) => {
-      const found = await insertOrGet(
-        tx.db,
-        payment,
-        `${header.dialect} ${header.header}`,
-        tx.nowMs,
-      );
+      const came = {
+        dialect: `${header.dialect} ${header.header}`,
+        claim: options.claim ?? null,
+      };
+      const found = await insertOrGet(tx.db, payment, came, tx.nowMs);
       if (header.identifier !== null) {
         await claimIdentifier(tx.db, payment, header.identifier, found, tx.nowMs);
       }
@@ -303,6 +319,7 @@ export class Payments {
       balance,
       transaction: row.transaction_id ?? '',
       wasReplayed,
+      claim: row.claim,
       settleResponse: {
         success: true,
         payer,

@@ -30,7 +30,7 @@ export function paymentById(db: Kysely<Tables>, id: string): Promise<PaymentRow 
 export async function insertOrGet(
   db: Kysely<Tables>,
   payment: SignedPayment,
-  dialect: string,
+  came: { dialect: string; claim: string | null },
   nowMs: number,
 ): Promise<PaymentRow> {
   const found = await findPayment(db, payment);
@@ -45,7 +45,8 @@ export async function insertOrGet(
     units: String(payment.amount),
     state: 'received',
     payment: storePayment(payment),
-    dialect,
+    dialect: came.dialect,
+    claim: came.claim,
     transaction_id: null,
     raw_transaction: null,
     block: null,

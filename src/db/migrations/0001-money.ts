@@ -114,6 +114,7 @@ function statements({ text, int, table }: Ddl): string[] {
         ('received', 'submitted', 'settled', 'failed', 'expired', 'reversed')),
       payment ${text} not null,
       dialect ${text} not null,
+      claim ${text},
       transaction_id ${text},
       raw_transaction ${text},
       block ${text},

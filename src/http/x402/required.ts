@@ -1,12 +1,13 @@
 /** The bodies and headers of 402 answers: x402's PaymentRequired, Venice's two shapes, and the sign-in challenge. */
-import type { PaymentRequirements } from '../../chains/chain.ts';
 import type { Siwx } from '../../auth/siwx.ts';
+import type { PaymentRequirements } from '../../chains/chain.ts';
 import type { PaymentsConfig } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { formatUsd, type NanoUsd, nanoUsd, subtractUsd } from '../../money.ts';
 import type { Balance } from '../../ledger/ledger.ts';
+import { formatUsd, type NanoUsd, nanoUsd, subtractUsd } from '../../money.ts';
 import type { Payments } from '../../payments/payments.ts';
-import { PaymentRequired } from '../steps.ts';
+import type { Dialect } from '../errors.ts';
+import { chainName, dollars } from './shapes.ts';
 
 export interface RequiredOptions {
   payments: Payments;
@@ -14,31 +15,44 @@ export interface RequiredOptions {
   siwx: Siwx;
 }
 
-const CENT = 10_000_000;
+/** A 402 with its own body, and the full x402 object for its header; null where nothing can be paid at the moment. */
+export class PaymentRequired extends AppError {
+  readonly body: Record<string, unknown>;
+  readonly header: string | null;
 
-/** Rounded up to a cent, at least the inline minimum, at most what one payment may be. */
-export function inlineAmount(config: PaymentsConfig, needed: NanoUsd | null): NanoUsd {
-  if (needed === null) return config.minimumTopUp;
-  const cents = nanoUsd(Math.ceil(needed / CENT) * CENT);
-  return nanoUsd(Math.min(Math.max(cents, config.inlineMinimum), config.maximumTopUp));
+  constructor(error: AppError, body: Record<string, unknown>, header: string | null) {
+    super(error.code, error.message);
+    this.body = body;
+    this.header = header;
+  }
 }
 
-interface Asked {
+export interface Asked {
   amount: NanoUsd;
   /** URL of the resource that is paid for. */
   url: string;
   description: string;
 }
 
-function accepts(options: RequiredOptions, amount: NanoUsd): PaymentRequirements[] {
-  const list = options.payments.requirements(amount);
+const CENT = 10_000_000;
+const RAIL_RETRY_SECONDS = 30;
+
+/** What a request needs, rounded up to a cent, at least the inline minimum, at most what one payment may be. */
+export function inlineAmount(config: PaymentsConfig, needed: NanoUsd | null): NanoUsd {
+  if (needed === null) return config.minimumTopUp;
+  const cents = nanoUsd(Math.ceil(needed / CENT) * CENT);
+  return nanoUsd(Math.min(Math.max(cents, config.inlineMinimum), config.maximumTopUp));
+}
+
+function accepts({ payments }: RequiredOptions, amount: NanoUsd): PaymentRequirements[] {
+  const list = payments.requirements(amount);
   if (list.length) return list;
   throw new AppError('unavailable', 'No payment network can be used at the moment.', {
-    retryAfterSeconds: 30,
+    retryAfterSeconds: RAIL_RETRY_SECONDS,
   });
 }
 
-/** x402's object, whole: it goes into the PAYMENT-REQUIRED header. */
+/** x402's object, whole. Clients read it in the PAYMENT-REQUIRED header; bodies are made of its parts, so the two agree. */
 function paymentRequired(
   options: RequiredOptions,
   asked: Asked,
@@ -51,53 +65,49 @@ function paymentRequired(
     resource: { url: asked.url, description: asked.description, mimeType: 'application/json' },
     accepts: list,
     extensions: {
-      'sign-in-with-x': { ...options.siwx.challenge(asked.url) },
+      'sign-in-with-x': options.siwx.challenge(asked.url),
       'payment-identifier': { info: { required: false } },
     },
   };
 }
 
-function header(object: Record<string, unknown>): string {
+function encoded(object: Record<string, unknown>): string {
   return Buffer.from(JSON.stringify(object)).toString('base64');
 }
 
 /** An unpaid top-up: the body holds exactly these two members, the header all of it. */
-export function topUpRequired(
-  options: RequiredOptions,
-  amount: NanoUsd,
-  url: string,
-): PaymentRequired {
-  const list = accepts(options, amount);
-  const asked = { amount, url, description: 'Top up a prepaid balance' };
+export function topUpRequired(options: RequiredOptions, asked: Asked): PaymentRequired {
+  const list = accepts(options, asked.amount);
   const whole = paymentRequired(options, asked, list, 'Payment required');
   const error = new AppError('payment_required', 'Payment required');
-  return new PaymentRequired(error, { x402Version: 2, accepts: list }, header(whole));
+  return new PaymentRequired(error, { x402Version: 2, accepts: list }, encoded(whole));
 }
 
-/** No credentials at all on a paid route. */
+/** No credentials at all on a paid route; where nothing is configured to pay with, an API key is what is missing. */
 export function credentialsRequired(
   options: RequiredOptions,
   asked: Asked,
-  origin: string,
-): PaymentRequired {
-  const error = new AppError(
-    'payment_required',
-    'Payment required: pay for this request, sign in with a wallet that has a balance, or send an API key.',
-  );
-  const list = accepts(options, asked.amount);
-  const whole = paymentRequired(options, asked, list, error.message);
-  const body = {
-    ...whole,
-    authOptions: {
-      apiKey: { header: 'Authorization: Bearer <API key>' },
-      x402Wallet: {
-        header: 'SIGN-IN-WITH-X',
-        legacyHeader: 'X-Sign-In-With-X',
-        topUp: `${origin}/api/v1/x402/top-up`,
-      },
+  { origin, dialect }: { origin: string; dialect: Dialect },
+): AppError {
+  if (!options.payments.isOffered) {
+    return new AppError('invalid_credential', 'Send an API key: Authorization: Bearer KEY.');
+  }
+  const message =
+    'Payment required: pay for this request, sign in with a wallet that has a balance, or send an API key.';
+  const whole = paymentRequired(options, asked, accepts(options, asked.amount), message);
+  const docs = `${origin}/auth.md`;
+  const authOptions = {
+    apiKey: { header: 'Authorization: Bearer YOUR_API_KEY', getKey: docs, docs },
+    x402Wallet: {
+      header: 'SIGN-IN-WITH-X',
+      legacyHeader: 'X-Sign-In-With-X',
+      topUp: `POST ${origin}/api/v1/x402/top-up`,
+      docs,
     },
   };
-  return new PaymentRequired(error, body, header(whole));
+  const error = new AppError('payment_required', message);
+  const said = dialect === 'v1' ? { error: v1Error(message, 'payment_required') } : {};
+  return new PaymentRequired(error, { ...whole, ...said, authOptions }, encoded(whole));
 }
 
 /** A wallet that is signed in and whose balance is too small: Venice's shape, with x402's object in the header. */
@@ -105,53 +115,48 @@ export function balanceRequired(
   options: RequiredOptions,
   asked: Asked,
   balance: Balance,
-  dialect: 'v1' | 'venice',
+  dialect: Dialect,
 ): PaymentRequired {
-  const { config } = options;
-  const list = accepts(options, asked.amount);
+  const { config, payments } = options;
+  const list = payments.requirements(asked.amount);
   const available = subtractUsd(balance.posted, balance.held);
   const message = `Insufficient balance: $${formatUsd(available)} is available. Top up and try again.`;
-  const whole = paymentRequired(options, asked, list, message);
-  const error = new AppError('insufficient_balance', message);
+  const challenge = options.siwx.challenge(asked.url);
   const facts = {
     reason: 'insufficient_balance',
     message,
-    currentBalanceUsd: Number(formatUsd(available)),
-    minimumBalanceUsd: Number(formatUsd(config.minimumBalance)),
-    description: 'This request may cost more than the prepaid balance.',
-    suggestedTopUpUsd: Number(formatUsd(config.suggestedTopUp)),
-    minimumTopUpUsd: Number(formatUsd(config.minimumTopUp)),
+    currentBalanceUsd: dollars(available),
+    minimumBalanceUsd: dollars(config.minimumBalance),
+    description: asked.description,
+    suggestedTopUpUsd: dollars(config.suggestedTopUp),
+    minimumTopUpUsd: dollars(config.minimumTopUp),
     supportedTokens: ['USDC'],
     supportedChains: list.map(({ network }) => chainName(network)),
     topUpInstructions: instructions(config, list),
-    siwxChallenge: options.siwx.challenge(asked.url),
+    siwxChallenge: { info: challenge.info, supportedChains: challenge.supportedChains },
   };
+  const whole = paymentRequired(options, asked, list, message);
   const body =
-    dialect === 'venice'
-      ? { error: 'Payment required', code: 'PAYMENT_REQUIRED', ...facts }
-      : { error: { message, type: 'gateway_error', code: 'insufficient_credits' }, ...facts };
-  return new PaymentRequired(error, body, header(whole));
+    dialect === 'v1'
+      ? { ...whole, ...facts, error: v1Error(message, 'insufficient_credits') }
+      : { error: 'Payment required', code: 'PAYMENT_REQUIRED', ...facts };
+  const error = new AppError('insufficient_balance', message);
+  return new PaymentRequired(error, body, list.length ? encoded(whole) : null);
 }
 
-const NAMES = new Map([
-  ['eip155:8453', 'base'],
-  ['eip155:84532', 'base-sepolia'],
-]);
-
-function chainName(network: string): string {
-  return NAMES.get(network) ?? (network.startsWith('solana:') ? 'solana' : network);
+function v1Error(message: string, code: string) {
+  return { message, type: 'gateway_error', code };
 }
 
-function instructions(config: PaymentsConfig, list: PaymentRequirements[]) {
-  const [first] = list;
+function instructions(config: PaymentsConfig, [first]: PaymentRequirements[]) {
   return {
-    step1: 'POST /x402/top-up without a payment header to get the payment requirements.',
-    step2: 'Sign a USDC payment for one of them with your wallet.',
-    step3: 'POST /x402/top-up again with the PAYMENT-SIGNATURE header.',
-    receiverWallet: first?.payTo,
-    tokenAddress: first?.asset,
+    step1: 'POST /api/v1/x402/top-up with no payment header to get payment requirements.',
+    step2: 'Choose one entry of accepts and sign a USDC payment for it with your wallet.',
+    step3: 'POST /api/v1/x402/top-up with the signed PAYMENT-SIGNATURE header.',
+    receiverWallet: first?.payTo ?? '',
+    tokenAddress: first?.asset ?? '',
     tokenDecimals: 6,
-    network: first?.network,
-    minimumAmountUsd: Number(formatUsd(config.minimumTopUp)),
+    network: first?.network ?? '',
+    minimumAmountUsd: dollars(config.minimumTopUp),
   };
 }

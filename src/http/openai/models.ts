@@ -1,0 +1,33 @@
+/** GET /v1/models and /v1/models/{id}: OpenAI's list, with what an agent needs to choose by. */
+import type { Catalogue } from '../../catalogue.ts';
+import type { ModelConfig } from '../../config/config.ts';
+import { type Context, sendJson } from '../request.ts';
+
+/** OpenAI's `created`. When a model appeared is not known, and an answer that changes at each start helps nobody. */
+export const CREATED = 0;
+export const OWNER = 'farebox';
+
+export function listModels(catalogue: Catalogue) {
+  return (ctx: Context): void => {
+    sendJson(ctx, 200, { object: 'list', data: catalogue.models().map(described) });
+  };
+}
+
+export function getModel(catalogue: Catalogue) {
+  return (ctx: Context): void => {
+    sendJson(ctx, 200, described(catalogue.find(String(ctx['params']['id']))));
+  };
+}
+
+function described(model: ModelConfig): Record<string, unknown> {
+  return {
+    id: model.id,
+    object: 'model',
+    created: CREATED,
+    owned_by: OWNER,
+    type: model.type,
+    context_window: model.context,
+    max_output_tokens: model.maxOutput,
+    pricing: { version: model.price.version, rules: model.price.rules },
+  };
+}

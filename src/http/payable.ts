@@ -1,0 +1,118 @@
+/**
+ * The step before everything that costs money: who pays for this request, and what to ask for when nobody does. After it `body` is
+ * read and `principal` is there.
+ */
+import { hash } from 'node:crypto';
+import type { PaymentsConfig } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
+import type { Deposited } from '../payments/payments.ts';
+import { type Context, type Next, readBody, readPrefix } from './request.ts';
+import { paymentHeaders, type StepOptions } from './steps.ts';
+import { type Asked, balanceRequired, credentialsRequired, inlineAmount } from './x402/required.ts';
+
+/** What a route sells. */
+export interface Offer {
+  description: string;
+  /** The most that the request may cost; null where that cannot be told. `isPartial`: only its beginning is there. Never throws. */
+  price(body: Buffer, isPartial: boolean): { ceiling: NanoUsd } | null;
+  /** Throws what is wrong with a request before it is paid for. */
+  check(body: Buffer): void;
+}
+
+/** Without credentials a request is priced from this much of its body. */
+const PRICED_BYTES = 256 * 1024;
+/** A payment that served is remembered for as long as anybody could send it again. */
+const SERVED_KEPT_MS = 100 * 365 * 86_400_000;
+
+export function payable(options: StepOptions, offer: Offer) {
+  return async (ctx: Context, next: Next): Promise<void> => {
+    const { state } = ctx;
+    if (!state.principal && !state.payment) throw await askForPayment(ctx, options, offer);
+    state.body = await readBody(ctx.req, options.limits.bodyBytes);
+    if (state.payment) {
+      offer.check(state.body);
+      await takePayment(ctx, options);
+    }
+    try {
+      await next();
+    } catch (error) {
+      throw await asPaymentRequired(ctx, options, offer, error);
+    }
+  };
+}
+
+/** Priced before anything in it is validated: a probe with an empty body learns how to pay, not its mistakes. */
+async function askForPayment(ctx: Context, options: StepOptions, offer: Offer): Promise<AppError> {
+  const { bytes, isWhole } = await readPrefix(ctx.req, PRICED_BYTES);
+  const price = bytes.length ? offer.price(bytes, !isWhole) : null;
+  return credentialsRequired(
+    options,
+    asked(ctx, options, offer, price?.ceiling ?? null),
+    ctx.state,
+  );
+}
+
+async function takePayment(ctx: Context, options: StepOptions): Promise<void> {
+  const { state } = ctx;
+  if (!state.payment) return;
+  const claim = hash('sha256', Buffer.concat([Buffer.from(`${ctx.path}\n`), state.body]));
+  const deposited = await options.payments.deposit(state.payment, {
+    minimum: options.config.inlineMinimum,
+    claim,
+  });
+  state.deposited = deposited;
+  paymentHeaders(ctx, deposited);
+  const isServed = !(await isFirstUse(deposited, options));
+  // A wallet that signed in beside its payment spends its balance anyway.
+  if (!state.principal && (isServed || deposited.claim !== claim)) throw served(deposited);
+  const { wallet, accountId } = deposited;
+  state.principal = { kind: 'wallet', wallet, accountId };
+}
+
+/**
+ * Once settled, what was signed stands on the chain for all to read, so a payment is no credential: it serves the one request that
+ * it first came with, once.
+ */
+function isFirstUse({ paymentId }: Deposited, { ledger, clock }: StepOptions): Promise<boolean> {
+  return ledger.useNonce(`inline:${paymentId}`, clock.nowMs() + SERVED_KEPT_MS);
+}
+
+function served({ paymentId }: Deposited): AppError {
+  return new AppError(
+    'payment_conflict',
+    'This payment was used for another request. What it left is in the balance of its wallet: sign in with SIGN-IN-WITH-X to spend it.',
+    { details: { reason: 'already_used', paymentId } },
+  );
+}
+
+/** What a wallet must keep, unless a payment for this very request came along. */
+export function minimumOf({ state }: Context, config: PaymentsConfig): NanoUsd {
+  return state.principal?.kind === 'wallet' && !state.deposited ? config.minimumBalance : ZERO_USD;
+}
+
+/** Only a wallet can cure a small balance by paying, so only a wallet is told how. */
+async function asPaymentRequired(
+  ctx: Context,
+  options: StepOptions,
+  offer: Offer,
+  error: unknown,
+): Promise<unknown> {
+  const { principal } = ctx.state;
+  const isPoor = error instanceof AppError && error.code === 'insufficient_balance';
+  if (!isPoor || principal?.kind !== 'wallet') return error;
+  const ceiling = error.details?.['ceilingNano'];
+  const needed = typeof ceiling === 'number' ? nanoUsd(ceiling) : null;
+  const balance = await options.accounts.balance(principal.accountId);
+  return balanceRequired(options, asked(ctx, options, offer, needed), balance, ctx.state.dialect);
+}
+
+function asked(
+  ctx: Context,
+  { config }: StepOptions,
+  { description }: Offer,
+  needed: NanoUsd | null,
+): Asked {
+  const url = `${ctx.state.origin}${ctx.path}`;
+  return { amount: inlineAmount(config, needed), url, description };
+}
