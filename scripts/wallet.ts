@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type NanoUsd, parseUsd } from '../src/money.ts';
+import { formatUsd, NANO_PER_USD, type NanoUsd, nanoUsd, parseUsd } from '../src/money.ts';
 import { readChatStream } from './wallet/chat-stream.ts';
 import { Gateway } from './wallet/gateway.ts';
 import { WalletError } from './wallet/wallet-error.ts';
@@ -60,7 +60,8 @@ function readArguments<T>(read: () => T): T {
 const say = (text: string) => process.stdout.write(values.json ? '' : `${text}\n`);
 const result = (value: unknown) =>
   process.stdout.write(values.json ? `${JSON.stringify(value)}\n` : '');
-const usd = (amount: number) => `$${amount.toFixed(6)}`;
+/** The server's numbers are exact to the nano-dollar; so is what is shown. */
+const usd = (amount: number) => `$${formatUsd(nanoUsd(Math.round(amount * NANO_PER_USD)))}`;
 
 const COMMANDS: Record<string, (argument: string | undefined) => Promise<void>> = {
   new: async () => {
