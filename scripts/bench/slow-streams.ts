@@ -26,18 +26,30 @@ export async function slowStreams(
   try {
     const upstreamPort = await portOf(upstream);
     progress(`${streams} slow streams through the plain proxy`);
-    const plain = startPlainProxy(upstreamPort, 'slow');
-    const plainPort = await portOf(plain);
-    const first = await measure('plain', plain.pid, plainPort, [], streams);
-    await plain.stop();
+    const first = await throughPlain(upstreamPort, streams);
     progress(`${streams} slow streams through Farebox`);
-    const farebox = await startFarebox({ upstreamPort, replay: 'session' });
-    const headers = farebox.keys.map((key) => `Authorization: Bearer ${key}`);
-    const second = await measure('farebox', farebox.child.pid, farebox.port, headers, streams);
-    await farebox.stop();
-    return [first, second];
+    return [first, await throughFarebox(upstreamPort, streams)];
   } finally {
     await upstream.stop();
+  }
+}
+
+async function throughPlain(upstreamPort: number, streams: number): Promise<StreamResult> {
+  const plain = startPlainProxy(upstreamPort, 'slow');
+  try {
+    return await measure('plain', plain.pid, await portOf(plain), [], streams);
+  } finally {
+    await plain.stop();
+  }
+}
+
+async function throughFarebox(upstreamPort: number, streams: number): Promise<StreamResult> {
+  const { child, port, keys, stop } = await startFarebox({ upstreamPort, replay: 'session' });
+  try {
+    const headers = keys.map((key) => `Authorization: Bearer ${key}`);
+    return await measure('farebox', child.pid, port, headers, streams);
+  } finally {
+    await stop();
   }
 }
 
