@@ -6,8 +6,8 @@ import { createRail } from './chains/index.ts';
 import { secp256k1Engine } from './chains/secp256k1.ts';
 import { Chat } from './chat/chat.ts';
 import { type Clock, systemClock } from './clock.ts';
-import type { Config } from './config/config.ts';
-import { startDemoUpstream } from './demo-upstream.ts';
+import type { ChannelConfig, Config } from './config/config.ts';
+import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts';
 import { AppError } from './errors.ts';
 import { clientIp } from './http/client-ip.ts';
 import { Origins, originsOf } from './http/origins.ts';
@@ -23,6 +23,8 @@ export interface Overrides {
   log?: Log;
   /** What the rails reach facilitators and chains with. */
   fetch?: typeof fetch;
+  /** What the sandbox sells, instead of the demo upstream: base URL of an OpenAI-compatible server. */
+  demoUrl?: string;
   pid?: number;
   /** The storage failed; the process must end. */
   onFatal?(error: unknown): void;
@@ -53,9 +55,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   opened.defer(() => store.close());
   const { ledger, accounts, keys } = store;
 
-  const demo = config.mode === 'sandbox' ? opened.use(await startDemoUpstream()) : null;
+  const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = overrides;
   const catalogue = new Catalogue(config.models);
-  const routing = new Routing(demo ? demo.serving(config.channels) : config.channels);
+  const routing = new Routing(channelsOf(config, demoUrl));
   const upstream = new Upstream(limits);
   opened.defer(() => upstream.close());
   const chat = new Chat({ ledger, catalogue, routing, upstream, limits, clock, log });
@@ -134,6 +136,16 @@ async function openLedger(config: Config, { clock, log, pid = 0, onFatal }: Tool
     await store.keys.add(secrets.adminKey, { type: 'ADMIN', description: 'FAREBOX_ADMIN_KEY' });
   }
   return store;
+}
+
+function startDemo({ mode }: Config): Promise<DemoUpstream | null> {
+  return mode === 'sandbox' ? startDemoUpstream() : Promise.resolve(null);
+}
+
+/** The sandbox ignores real channels: all of its own lead to the demo upstream. */
+function channelsOf({ mode, channels }: Config, demoUrl: string | null): ChannelConfig[] {
+  if (mode !== 'sandbox' || demoUrl === null) return channels;
+  return channels.map((channel) => ({ ...channel, baseUrl: demoUrl }));
 }
 
 function createRails({ payments, dataDir, mode }: Config, { clock, log, fetch }: Tools) {

@@ -2,12 +2,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChannelConfig } from './config/config.ts';
 
 export interface DemoUpstream extends AsyncDisposable {
   url: string;
-  /** The same channels, leading here. */
-  serving(channels: ChannelConfig[]): ChannelConfig[];
 }
 
 const WORDS =
@@ -31,10 +28,8 @@ export async function startDemoUpstream(): Promise<DemoUpstream> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}/v1`;
   return {
-    url,
-    serving: (channels) => channels.map((channel) => ({ ...channel, baseUrl: url })),
+    url: `http://127.0.0.1:${port}/v1`,
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

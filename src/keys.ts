@@ -9,6 +9,7 @@ import type { ApiKeyRow, Tables } from './db/tables.ts';
 import { AppError } from './errors.ts';
 import { newId } from './ids.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { nanoUsd } from './money.ts';
 
 const KEY_FORM = /^(ck|ak)_([0-9a-f]{40})([0-9a-f]{8})$/;
 const FOREIGN_FORM = /^ak_[\x21-\x7e]{29,253}$/;
@@ -16,6 +17,11 @@ const SECRET_BYTES = 20;
 const MAX_CACHED = 10_000;
 const MAX_DESCRIPTION = 64;
 export const HOUSE_ACCOUNT = 'acc_house';
+/**
+ * What the operator's own keys may spend before somebody pays anything in: they buy from the operator, so nobody else is owed. A key's
+ * own limits are what bounds it; this only keeps the account within its range.
+ */
+const HOUSE_CREDIT_LINE = nanoUsd(1_000_000_000_000_000);
 
 export interface AuthenticatedKey {
   keyId: string;
@@ -184,7 +190,7 @@ async function requireAccount(db: Kysely<Tables>, id: string, nowMs: number): Pr
       label: 'house',
       posted: 0,
       held: 0,
-      credit_line: 0,
+      credit_line: HOUSE_CREDIT_LINE,
       state: 'active',
       created_at: nowMs,
     })
