@@ -86,7 +86,7 @@ export async function runControl(store: Store, request: Request): Promise<unknow
       const { accountId, expiresAtMs } = request;
       return store.keys.create({
         type: request['type'] === 'ADMIN' ? 'ADMIN' : 'INFERENCE',
-        description: String(request['description'] ?? ''),
+        description: typeof request['description'] === 'string' ? request['description'] : '',
         ...(typeof accountId === 'string' ? { accountId } : {}),
         ...(typeof expiresAtMs === 'number' ? { expiresAtMs } : {}),
       });
