@@ -3,29 +3,26 @@
  * stored under what was signed before it is handed on; after that its outcome is settled, failed by evidence, or not known yet —
  * and then the same payment may be sent again at any time, and ends in the same one credit.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Accounts } from '../accounts.ts';
 import type { Wallet } from '../auth/principal.ts';
-import type { Evidence, PaymentRequirements, Rail, SignedPayment } from '../chains/chain.ts';
-import type { Clock } from '../clock.ts';
-import type { PaymentsConfig } from '../config/config.ts';
+import type { PaymentRequirements, Rail, SignedPayment } from '../chains/chain.ts';
 import type { PaymentRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
-import type { Balance, Ledger } from '../ledger/ledger.ts';
-import type { Log } from '../log.ts';
+import type { Balance } from '../ledger/ledger.ts';
 import { formatUsd, fromUsdcUnits, type NanoUsd, toUsdcUnits } from '../money.ts';
 import type { PaymentHeader } from './header.ts';
-import { creditPayment, failPayment, keepAsking, update } from './outcome.ts';
+import { within } from './in-flight.ts';
+import { RailWatch } from './rail-watch.ts';
 import { Reconciler } from './reconciler.ts';
-import { claimIdentifier, findPayment, insertOrGet, paymentById, storedPayment } from './rows.ts';
+import { type Came, findPayment, paymentById, storedPayment, takeIn } from './rows.ts';
+import { type Outcome, Settler, type SettlerOptions } from './settler.ts';
+import { notSettled, type PaymentStatus, statusOf } from './status.ts';
 
-export interface PaymentsOptions {
-  ledger: Ledger;
+export type { PaymentStatus } from './status.ts';
+
+export interface PaymentsOptions extends Omit<SettlerOptions, 'rails'> {
   accounts: Accounts;
   rails: Rail[];
-  config: PaymentsConfig;
-  clock: Clock;
-  log: Log;
 }
 
 export interface Deposited {
@@ -37,7 +34,7 @@ export interface Deposited {
   credited: NanoUsd;
   balance: Balance;
   transaction: string;
-  /** True when this payment had been credited before. */
+  /** False for the one call that had it settled, true for every other of the same payment, at the same time or later. */
   wasReplayed: boolean;
   /** The claim that it first came with. */
   claim: string | null;
@@ -55,69 +52,43 @@ export interface DepositOptions {
   claim?: string;
 }
 
-export interface PaymentStatus {
-  id: string;
-  status: 'pending' | 'settled' | 'failed' | 'expired' | 'reversed';
-  network: string;
-  payer: string;
-  amountUsd: string;
-  transaction: string | null;
-  reason: string | null;
-  createdAt: string;
-  settledAt: string | null;
-}
-
-const MAX_IN_FLIGHT = 1_000;
-const REFRESH_MS = 300_000;
-/** How long an answer waits for an outcome that is not known yet. */
-const INLINE_WAIT_MS = 5_000;
-const INLINE_POLL_MS = 1_000;
-const RETRY_AFTER_SECONDS = 5;
+/** Longer than a rail's bound on settling. A payment that waits behind others of its payer goes on by itself after that. */
+const ANSWER_WITHIN_MS = 110_000;
+/** A stop waits that long for settlements; what is open then is taken up by the next start. */
+const STOP_WITHIN_MS = 8_000;
+/** Base before other networks: clients that do not choose take the first entry. */
+const FIRST_NETWORKS = ['eip155:8453', 'eip155:84532'];
 
 export class Payments {
   readonly #options: PaymentsOptions;
   readonly #rails: Map<string, Rail>;
+  readonly #settler: Settler;
   readonly #reconciler: Reconciler;
-  /** Settlements under way by payment: the same payment joins them. */
-  readonly #inFlight = new Map<string, Promise<PaymentRow>>();
-  /** One settlement at a time for a payer: what it has left is then known. */
-  readonly #byPayer = new Map<string, Promise<unknown>>();
-  #refreshTimer: NodeJS.Timeout | null = null;
+  readonly #watch: RailWatch;
 
   constructor(options: PaymentsOptions) {
     this.#options = options;
     this.#rails = new Map(options.rails.map((rail) => [rail.network, rail]));
-    this.#reconciler = new Reconciler({ ...options, rails: this.#rails });
+    const rails = this.#rails;
+    this.#settler = new Settler({ ...options, rails });
+    this.#reconciler = new Reconciler({ ...options, rails, settler: this.#settler });
+    this.#watch = new RailWatch(options);
   }
 
-  /** Asks every rail how it stands, takes up what an earlier process left open, and goes on doing both. */
+  /** Takes up what an earlier process left open, asks every rail how it stands, and goes on doing both. */
   async start(): Promise<void> {
-    await this.#refresh();
-    this.#reconciler.start();
-    this.#refreshTimer = setInterval(() => {
-      this.#refresh().catch((error: unknown) => {
-        this.#options.log.error('rail_refresh_failed', { error });
-      });
-    }, REFRESH_MS);
-    this.#refreshTimer.unref();
+    await this.#reconciler.start();
+    await this.#watch.start();
   }
 
+  /** Waits a little for settlements under way. Nothing is lost when they take longer. */
   async stop(): Promise<void> {
-    if (this.#refreshTimer) clearInterval(this.#refreshTimer);
-    await this.#reconciler.stop();
-    await Promise.allSettled(this.#inFlight.values());
+    this.#watch.stop();
+    await Promise.all([
+      this.#reconciler.stop(STOP_WITHIN_MS),
+      this.#settler.inFlight.idle(STOP_WITHIN_MS),
+    ]);
     await Promise.all(this.#options.rails.map((rail) => rail.close()));
-  }
-
-  async #refresh(): Promise<void> {
-    await Promise.all(
-      this.#options.rails.map(async (rail) => {
-        const { canSettle, problem } = await rail.refresh();
-        if (!canSettle) {
-          this.#options.log.warn('rail_not_offered', { network: rail.network, problem });
-        }
-      }),
-    );
   }
 
   /** One sweep of the reconciler; answers how many payments it looked at. */
@@ -130,12 +101,12 @@ export class Payments {
     return this.#rails.size > 0;
   }
 
-  /** What can be paid now, EVM first: clients that do not choose take the first. */
+  /** What can be paid now for `amount`, Base first, then other EVM networks. */
   requirements(amount: NanoUsd): PaymentRequirements[] {
     const units = toUsdcUnits(amount);
     return this.#options.rails
       .filter((rail) => rail.status().canSettle)
-      .toSorted((a, b) => Number(b.family === 'eip155') - Number(a.family === 'eip155'))
+      .toSorted((a, b) => rank(a) - rank(b))
       .map((rail) => rail.requirements(units));
   }
 
@@ -156,224 +127,102 @@ export class Payments {
   }
 
   /**
-   * Settles a payment and credits its payer; a payment that was credited before is answered as it was then. Errors:
-   * invalid_payment, payment_verification_failed (nothing was moved), payment_pending (send the same payment again later),
-   * payment_conflict.
+   * Settles a payment and credits its payer; a payment that was credited before is answered as it was then, with the balance of
+   * now. Errors: invalid_payment, payment_verification_failed (no money was moved), payment_pending (send the same payment again
+   * later), payment_conflict, unavailable (nothing was done).
    */
   async deposit(header: PaymentHeader, options: DepositOptions = {}): Promise<Deposited> {
+    const row = await this.#takeIn(header, options);
+    if (row.state === 'settled') return this.#answer({ row, message: null }, true);
+    const isJoined = this.#settler.inFlight.get(row.id) !== null;
+    const running = this.#settler.advance(row, 'caller');
+    const outcome = running && (await within(running, ANSWER_WITHIN_MS));
+    return this.#answer(outcome ?? { row, message: null }, isJoined);
+  }
+
+  async #takeIn(header: PaymentHeader, options: DepositOptions): Promise<PaymentRow> {
+    const { ledger, config, clock } = this.#options;
     const rail = this.#rail(header.network);
     let payment: SignedPayment;
     try {
-      payment = await rail.decode(header.payload, this.#options.clock.nowMs());
+      payment = await rail.decode(header.payload, clock.nowMs());
     } catch (error) {
-      return this.#settledEarlier(rail, error);
+      return this.#takenBefore(rail, error);
     }
-    const known = await findPayment(this.#options.ledger.read, payment);
-    if (!known) this.#checkRange(payment, options.minimum ?? this.#options.config.minimumTopUp);
-    const row = await this.#options.ledger.write(async (tx) => {
-      const came = {
-        dialect: `${header.dialect} ${header.header}`,
-        claim: options.claim ?? null,
-      };
-      const found = await insertOrGet(tx.db, payment, came, tx.nowMs);
-      if (header.identifier !== null) {
-        await claimIdentifier(tx.db, payment, header.identifier, found, tx.nowMs);
-      }
-      return found;
-    });
-    if (row.state === 'settled') return this.#answer(row, true);
-    return this.#answer(await this.#join(row, rail), false);
+    const known = await findPayment(ledger.read, payment);
+    const hasMoved = known && !['received', 'failed'].includes(known.state);
+    if (!hasMoved) this.#checkRange(payment, options.minimum ?? config.minimumTopUp);
+    const came: Came = {
+      dialect: `${header.dialect} ${header.header}`,
+      claim: options.claim ?? null,
+      identifier: header.identifier,
+    };
+    return ledger.write((tx) => takeIn(tx.db, payment, came, tx.nowMs));
   }
 
-  /** A payment that was credited while it was valid is answered for ever, also after it expired or payTo changed. */
-  async #settledEarlier(rail: Rail, error: unknown): Promise<Deposited> {
+  /**
+   * What was taken in while it was good is carried to its end and answered with it for ever, also after it expired, or payTo or
+   * the fee payer changed.
+   */
+  async #takenBefore(rail: Rail, error: unknown): Promise<PaymentRow> {
     const details = error instanceof AppError ? error.details : undefined;
     const { payer, identity } = details ?? {};
     if (typeof payer === 'string' && typeof identity === 'string') {
       const by = { network: rail.network, asset: rail.asset, payer, identity };
       const row = await findPayment(this.#options.ledger.read, by);
-      if (row?.state === 'settled') return this.#answer(row, true);
-      if (row?.state === 'submitted') return this.#answer(await this.#join(row, rail), false);
+      if (row && row.state !== 'failed' && row.state !== 'expired') return row;
     }
     throw error;
   }
 
-  #checkRange(payment: SignedPayment, minimum: NanoUsd): void {
+  #checkRange({ amount }: SignedPayment, minimum: NanoUsd): void {
     const { maximumTopUp } = this.#options.config;
-    const units = payment.amount;
-    if (units >= toUsdcUnits(minimum) && units * 1_000n <= BigInt(maximumTopUp)) return;
+    if (amount >= toUsdcUnits(minimum) && amount * 1_000n <= BigInt(maximumTopUp)) return;
+    const [minimumUsd, maximumUsd] = [formatUsd(minimum), formatUsd(maximumTopUp)];
     throw new AppError(
       'invalid_payment',
-      `amount: pay between $${formatUsd(minimum)} and $${formatUsd(maximumTopUp)}.`,
-      { details: { reason: 'amount' } },
+      `amount: pay between $${minimumUsd} and $${maximumUsd} in USDC.`,
+      { details: { reason: 'amount', minimumUsd, maximumUsd } },
     );
   }
 
-  /** Settles, or waits for the settlement of the same payment that is under way. */
-  async #join(row: PaymentRow, rail: Rail): Promise<PaymentRow> {
-    const running = this.#inFlight.get(row.id);
-    if (running) return running;
-    if (this.#inFlight.size >= MAX_IN_FLIGHT) {
-      throw new AppError('unavailable', 'Too many payments are under way.', {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      });
-    }
-    const before = this.#byPayer.get(row.payer) ?? Promise.resolve();
-    const settling = before.then(() => this.#settle(row.id, rail));
-    const over = settling.catch(() => {});
-    this.#inFlight.set(row.id, settling);
-    this.#byPayer.set(row.payer, over);
-    void over.then(() => {
-      this.#inFlight.delete(row.id);
-      if (this.#byPayer.get(row.payer) === over) this.#byPayer.delete(row.payer);
-    });
-    return settling;
-  }
-
-  async #settle(id: string, rail: Rail): Promise<PaymentRow> {
-    const { ledger, clock } = this.#options;
-    const row = await this.#required(id);
-    if (row.state === 'settled' || row.state === 'reversed') return row;
-    const payment = storedPayment(row);
-    const hasEarlierAttempt = row.submitted_at !== null;
-    if (row.state === 'submitted') {
-      const evidence = await this.#reconciler.look(row);
-      if (evidence.state !== 'unknown') return this.#conclude(row, rail, evidence);
-      // Handed on before without a trace of it: the same payment cannot move money twice, so it is handed on again.
-      if (row.transaction_id !== null) return this.#await(row, rail, evidence);
-    }
-    await ledger.write((tx) =>
-      update(tx, id, {
-        state: 'submitted',
-        submitted_at: row.submitted_at ?? clock.nowMs(),
-        reason: null,
-        next_check_at: tx.nowMs + SETTLE_TIMEOUT_MS,
-      }),
-    );
-    const evidence = await rail.settle(payment, {
-      hasEarlierAttempt,
-      beforeBroadcast: async (transaction, rawTransaction) => {
-        await ledger.write((tx) =>
-          update(tx, id, { transaction_id: transaction, raw_transaction: rawTransaction }),
-        );
-      },
-    });
-    if (evidence.state === 'unknown') return this.#await(row, rail, evidence);
-    return this.#conclude(row, rail, evidence);
-  }
-
-  /** Looks a few times while the caller waits. */
-  async #await(
-    row: PaymentRow,
-    rail: Rail,
-    first: Extract<Evidence, { state: 'unknown' }>,
-  ): Promise<PaymentRow> {
-    const deadline = performance.now() + INLINE_WAIT_MS;
-    let evidence: Evidence = first;
-    while (evidence.state === 'unknown' && rail.canLookUp && performance.now() < deadline) {
-      await sleep(INLINE_POLL_MS);
-      evidence = await this.#reconciler.look(await this.#required(row.id));
-    }
-    return this.#conclude(row, rail, evidence);
-  }
-
-  async #conclude(row: PaymentRow, rail: Rail, evidence: Evidence): Promise<PaymentRow> {
-    const { ledger, config, log } = this.#options;
-    switch (evidence.state) {
-      case 'settled': {
-        const isUnconfirmed = evidence.block === null && !rail.canLookUp;
-        return creditPayment(row.id, evidence, { ledger, config, isUnconfirmed });
-      }
-      case 'failed': {
-        const failed = await failPayment(ledger, row.id, evidence.reason);
-        log.info('payment_failed', {
-          payment: row.id,
-          network: row.network,
-          reason: evidence.reason,
-        });
-        if (failed.state === 'settled') return failed;
-        throw new AppError(
-          'payment_verification_failed',
-          `The payment failed: ${evidence.message}.`,
-          {
-            details: { reason: evidence.reason, paymentId: row.id },
-          },
-        );
-      }
-      case 'unknown':
-        return keepAsking(ledger, row.id, evidence);
-    }
-  }
-
-  async #answer(row: PaymentRow, wasReplayed: boolean): Promise<Deposited> {
-    if (row.state !== 'settled' || row.account_id === null) throw pending(row);
+  async #answer({ row, message }: Outcome, wasReplayed: boolean): Promise<Deposited> {
+    if (row.state !== 'settled' || row.account_id === null) throw notSettled(row, message);
     const balance = await this.#options.accounts.balance(row.account_id);
     const { family, payer } = storedPayment(row);
+    const { network } = row;
+    const transaction = row.transaction_id ?? '';
     return {
       paymentId: row.id,
       payer,
       wallet: { family, address: payer, chain: '' },
       accountId: row.account_id,
-      network: row.network,
+      network,
       credited: fromUsdcUnits(BigInt(row.units)),
       balance,
-      transaction: row.transaction_id ?? '',
+      transaction,
       wasReplayed,
       claim: row.claim,
-      settleResponse: {
-        success: true,
-        payer,
-        transaction: row.transaction_id ?? '',
-        network: row.network,
-        amount: row.units,
-      },
+      settleResponse: { success: true, payer, transaction, network, amount: row.units },
     };
   }
 
-  /** What is known of a payment; with a wallet, only of its own. Throws not_found. */
+  /** What is known of a payment; with a wallet, only of its own. Throws not_found, the same for foreign and unknown ones. */
   async status(id: string, wallet?: Wallet): Promise<PaymentStatus> {
     const row = await paymentById(this.#options.ledger.read, id);
-    if (!row || (wallet && wallet.address !== row.payer)) {
+    if (!row || (wallet && !isPayer(wallet, row))) {
       throw new AppError('not_found', 'There is no such payment.');
     }
-    const isOpen = row.state === 'received' || row.state === 'submitted';
-    return {
-      id: row.id,
-      status: isOpen
-        ? 'pending'
-        : (row.state as Exclude<PaymentRow['state'], 'received' | 'submitted'>),
-      network: row.network,
-      payer: row.payer,
-      amountUsd: formatUsd(fromUsdcUnits(BigInt(row.units))),
-      transaction: row.transaction_id,
-      reason: row.reason,
-      createdAt: new Date(row.created_at).toISOString(),
-      settledAt: row.settled_at === null ? null : new Date(row.settled_at).toISOString(),
-    };
-  }
-
-  async #required(id: string): Promise<PaymentRow> {
-    const row = await paymentById(this.#options.ledger.read, id);
-    if (!row) throw new AppError('internal', `payment ${id} is gone`);
-    return row;
+    return statusOf(row);
   }
 }
 
-/** Longer than a rail's own bound on settling: until then the reconciler leaves the payment to the request. */
-const SETTLE_TIMEOUT_MS = 120_000;
+/** A contract wallet may have the address of somebody else's key pair. */
+function isPayer({ family, address, chain }: Wallet, row: PaymentRow): boolean {
+  return chain === '' && address === row.payer && family === storedPayment(row).family;
+}
 
-function pending(row: PaymentRow): AppError {
-  if (row.state === 'reversed') {
-    return new AppError('payment_verification_failed', 'The chain took this payment back.', {
-      details: { reason: 'reversed', paymentId: row.id },
-    });
-  }
-  return new AppError(
-    'payment_pending',
-    'The outcome of this payment is not known yet. Send the same payment again, or ask for its status; do not sign a new one.',
-    {
-      retryAfterSeconds: RETRY_AFTER_SECONDS,
-      details: { paymentId: row.id, transaction: row.transaction_id, reason: row.reason },
-    },
-  );
+function rank({ network, family }: Rail): number {
+  if (FIRST_NETWORKS.includes(network)) return 0;
+  return family === 'eip155' ? 1 : 2;
 }

@@ -1,154 +1,161 @@
-/** Asks the chain about payments whose outcome is not known, and about credited ones until they are final. */
-import type { Evidence, Rail } from '../chains/chain.ts';
+/** Asks about payments whose outcome is not known, and about credited ones until they are final. */
+import type { Rail } from '../chains/chain.ts';
 import type { Clock } from '../clock.ts';
-import type { PaymentsConfig } from '../config/config.ts';
 import type { PaymentRow } from '../db/tables.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { formatUsd } from '../money.ts';
+import { within } from './in-flight.ts';
 import {
-  creditPayment,
-  failPayment,
+  isLate,
   keepAsking,
-  nextCheck,
+  missed,
+  MISSES_TO_REVERSE,
   reversePayment,
   seenAgain,
-  update,
+  takeUp,
 } from './outcome.ts';
-import { storedPayment } from './rows.ts';
+import { forgetIdentifiers } from './rows.ts';
+import type { Settler } from './settler.ts';
 
 export interface ReconcilerOptions {
   ledger: Ledger;
   rails: Map<string, Rail>;
-  config: PaymentsConfig;
+  settler: Settler;
   clock: Clock;
   log: Log;
 }
 
 const SWEEP_MS = 1_000;
+const FORGET_MS = 3_600_000;
+/** Rows looked at in one sweep, and rows under way at once: one network that does not answer must not hold up the others. */
 const MAX_PER_SWEEP = 50;
+const MAX_AT_ONCE = 50;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
+  readonly #busy = new Map<string, Promise<void>>();
   #timer: NodeJS.Timeout | null = null;
-  #running: Promise<unknown> | null = null;
-  #isStopped = false;
+  #tick: Promise<unknown> | null = null;
+  #forgottenAtMs = 0;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => {
-      this.#running ??= this.sweep()
-        .catch((error: unknown) => this.#options.log.error('reconcile_failed', { error }))
-        .finally(() => {
-          this.#running = null;
-        });
-    }, SWEEP_MS);
+  /** Takes up what an earlier process left, at once, and goes on by itself. */
+  async start(): Promise<void> {
+    const { ledger, rails } = this.#options;
+    const withChain = [...rails.values()].filter(({ canLookUp }) => canLookUp);
+    await takeUp(
+      ledger,
+      withChain.map(({ network }) => network),
+    );
+    this.#beat();
+    this.#timer = setInterval(() => this.#beat(), SWEEP_MS);
     this.#timer.unref();
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    if (this.#timer) clearInterval(this.#timer);
-    await this.#running;
+  #beat(): void {
+    this.#tick ??= this.#begin()
+      .catch((error: unknown) => this.#options.log.error('reconcile_failed', { error }))
+      .finally(() => {
+        this.#tick = null;
+      });
   }
 
-  /** Looks at the payments that are due; answers how many. */
+  async stop(withinMs: number): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+    await this.#tick;
+    await within(Promise.allSettled(this.#busy.values()), withinMs);
+  }
+
+  /** Looks at the payments that are due, and waits for what comes of it; answers how many. */
   async sweep(): Promise<number> {
-    const { ledger, clock } = this.#options;
+    const begun = await this.#begin();
+    await Promise.all(begun);
+    return begun.length;
+  }
+
+  async #begin(): Promise<Promise<void>[]> {
+    const { ledger, settler, clock, log } = this.#options;
+    await this.#forget();
+    const free = MAX_AT_ONCE - this.#busy.size;
+    if (free <= 0) return [];
     const due = await ledger.read
       .selectFrom('payments')
       .selectAll()
       .where('next_check_at', '<=', clock.nowMs())
       .orderBy('next_check_at')
-      .limit(MAX_PER_SWEEP)
+      .limit(MAX_PER_SWEEP + this.#busy.size)
       .execute();
-    for (const row of due) {
-      if (this.#isStopped) break;
-      await this.#reconcile(row);
-    }
-    return due.length;
-  }
-
-  /** What the chain says of a payment now; a payment to an address that is no longer configured is looked up all the same. */
-  look(row: PaymentRow): Promise<Evidence> {
-    const rail = this.#options.rails.get(row.network);
-    if (!rail) {
-      return Promise.resolve({
-        state: 'unknown',
-        reason: 'network_not_configured',
-        transaction: row.transaction_id,
-      });
-    }
-    return rail.lookup({
-      payment: storedPayment(row),
-      transaction: row.transaction_id,
-      rawTransaction: row.raw_transaction,
-      submittedAtMs: row.submitted_at ?? row.created_at,
+    const idle = due.filter(({ id }) => !this.#busy.has(id) && !settler.inFlight.get(id));
+    return idle.slice(0, free).map((row) => {
+      const work = this.#reconcile(row)
+        .catch((error: unknown) => log.error('reconcile_failed', { payment: row.id, error }))
+        .finally(() => this.#busy.delete(row.id));
+      this.#busy.set(row.id, work);
+      return work;
     });
   }
 
   async #reconcile(row: PaymentRow): Promise<void> {
-    const { ledger, config, log, clock } = this.#options;
-    const evidence = await this.look(row);
-    const rail = this.#options.rails.get(row.network);
-    if (row.state === 'settled') return this.#recheck(row, evidence);
-    switch (evidence.state) {
-      case 'settled': {
-        const isUnconfirmed = evidence.block === null && rail?.canLookUp !== true;
-        const credited = await creditPayment(row.id, evidence, { ledger, config, isUnconfirmed });
-        log.info('payment_credited_late', { payment: row.id, state: credited.state });
-        return;
-      }
-      case 'failed':
-        await failPayment(ledger, row.id, evidence.reason);
-        log.info('payment_failed', { payment: row.id, reason: evidence.reason });
-        return;
-      case 'unknown':
-        // Nothing can tell any more, and the facilitator's word was all there was: left for the operator to look at.
-        if (rail && !rail.canLookUp && isOver(row, clock.nowMs())) {
-          await ledger.write((tx) =>
-            update(tx, row.id, {
-              next_check_at: nextCheck(tx.nowMs, row.attempts),
-              attempts: row.attempts + 1,
-            }),
-          );
-          log.error('payment_needs_operator', { payment: row.id, reason: evidence.reason });
-          return;
-        }
-        await keepAsking(ledger, row.id, evidence);
+    const { ledger, settler, log } = this.#options;
+    try {
+      if (row.state === 'settled') await this.#recheck(row);
+      else await settler.advance(row, 'reconciler');
+    } catch (error) {
+      log.error('reconcile_failed', { payment: row.id, error });
+      // Later, so that a row which always fails does not stand before the others.
+      const transaction = row.transaction_id;
+      await keepAsking(ledger, row.id, {
+        state: 'unknown',
+        reason: 'reconcile_failed',
+        transaction,
+      });
     }
   }
 
   /** A credited payment until it is final. */
-  async #recheck(row: PaymentRow, evidence: Evidence): Promise<void> {
-    const { ledger, log } = this.#options;
+  async #recheck(row: PaymentRow): Promise<void> {
+    const { ledger, settler, log, clock } = this.#options;
+    const evidence = await settler.look(row);
+    const what = { payment: row.id, network: row.network, transaction: row.transaction_id };
     if (evidence.state === 'settled') {
       await seenAgain(ledger, row.id, evidence);
-      return;
-    }
-    if (evidence.state === 'unknown') {
-      if (evidence.reason === 'not_found') {
-        log.warn('credited_payment_not_on_chain', { payment: row.id, network: row.network });
-      }
+    } else if (evidence.state === 'failed') {
+      await this.#reverse(row, evidence.reason);
+    } else if (evidence.reason !== 'not_found') {
       await keepAsking(ledger, row.id, evidence);
-      return;
+    } else {
+      log.warn('credited_payment_not_on_chain', what);
+      const misses = await missed(ledger, row.id);
+      if (misses >= MISSES_TO_REVERSE && isLate(row, clock.nowMs())) {
+        await this.#reverse(row, evidence.reason);
+      }
     }
-    const { taken, lost } = await reversePayment(ledger, row.id);
+  }
+
+  async #reverse(row: PaymentRow, why: string): Promise<void> {
+    const { ledger, log } = this.#options;
+    const reversed = await reversePayment(ledger, row.id);
+    if (!reversed) return;
     log.error('payment_reversed', {
       payment: row.id,
       network: row.network,
       account: row.account_id,
-      taken: formatUsd(taken),
-      lost: formatUsd(lost),
+      transaction: row.transaction_id,
+      why,
+      taken: formatUsd(reversed.taken),
+      lost: formatUsd(reversed.lost),
     });
   }
-}
 
-const OVER_MARGIN_MS = 600_000;
-
-function isOver(row: PaymentRow, nowMs: number): boolean {
-  return row.valid_before !== null && row.valid_before * 1_000 + OVER_MARGIN_MS < nowMs;
+  async #forget(): Promise<void> {
+    const { ledger, clock } = this.#options;
+    if (clock.nowMs() < this.#forgottenAtMs + FORGET_MS) return;
+    this.#forgottenAtMs = clock.nowMs();
+    await ledger.write(({ db, nowMs }) => forgetIdentifiers(db, nowMs));
+  }
 }

@@ -1,17 +1,32 @@
 /** The rows of payments: written inside the ledger's write operations, one row a signed payment, unique by what was signed. */
-import type { Kysely } from 'kysely';
-import type { SignedPayment } from '../chains/chain.ts';
+import { type Kysely, sql } from 'kysely';
+import type { EvmPayload, SignedPayment } from '../chains/chain.ts';
 import type { PaymentRow, Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
 
 /** How long a payment-identifier keeps naming the payment it came with. */
 const IDENTIFIER_KEPT_MS = 86_400_000;
+/** Past its validity a payment that was never handed on is looked up once more and then dropped. */
+const DROP_MARGIN_MS = 120_000;
+/** A Solana blockhash lives 60 to 90 s. */
+const BLOCKHASH_MS = 120_000;
 
-export function findPayment(
-  db: Kysely<Tables>,
-  by: { network: string; asset: string; payer: string; identity: string },
-): Promise<PaymentRow | undefined> {
+export interface PaymentKey {
+  network: string;
+  asset: string;
+  payer: string;
+  identity: string;
+}
+
+/** How a payment came: its dialect and header, and what it is to pay for. */
+export interface Came {
+  dialect: string;
+  claim: string | null;
+  identifier: string | null;
+}
+
+export function findPayment(db: Kysely<Tables>, by: PaymentKey): Promise<PaymentRow | undefined> {
   return db
     .selectFrom('payments')
     .selectAll()
@@ -26,15 +41,58 @@ export function paymentById(db: Kysely<Tables>, id: string): Promise<PaymentRow 
   return db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
-/** The row of a payment, made when it is seen for the first time. */
-export async function insertOrGet(
+/**
+ * The row of a payment, made when it is seen for the first time. Throws AppError('payment_conflict') when its nonce was signed for
+ * something else before, or when its payment-identifier names another payment.
+ */
+export async function takeIn(
   db: Kysely<Tables>,
   payment: SignedPayment,
-  came: { dialect: string; claim: string | null },
+  came: Came,
   nowMs: number,
 ): Promise<PaymentRow> {
-  const found = await findPayment(db, payment);
-  if (found) return found;
+  const row = (await known(db, payment, came)) ?? (await insert(db, payment, came, nowMs));
+  if (came.identifier !== null) await claimIdentifier(db, came.identifier, row, nowMs);
+  return row;
+}
+
+async function known(
+  db: Kysely<Tables>,
+  payment: SignedPayment,
+  { claim }: Came,
+): Promise<PaymentRow | null> {
+  const row = await findPayment(db, payment);
+  if (!row) return null;
+  if (whatMoves(storedPayment(row)) !== whatMoves(payment)) {
+    throw new AppError(
+      'payment_conflict',
+      'nonce: the payer signed it for another payment before; sign with a fresh one.',
+      { details: { reason: 'nonce', paymentId: row.id } },
+    );
+  }
+  if (row.state !== 'failed' || row.claim === claim) return row;
+  // Nothing of a failed payment is on the chain for others to read, so what it comes for now is what counts.
+  await db.updateTable('payments').set({ claim }).where('id', '=', row.id).execute();
+  return { ...row, claim };
+}
+
+/** What two payments with one identity must share to be one. The signature is not part of it: a wallet may sign twice. */
+function whatMoves({ payTo, amount, payload }: SignedPayment): string {
+  if (!isEvm(payload)) return `${payTo} ${amount}`;
+  const { validAfter, validBefore } = payload.authorization;
+  return `${payTo} ${amount} ${validAfter} ${validBefore}`;
+}
+
+function isEvm(payload: SignedPayment['payload']): payload is EvmPayload {
+  return 'authorization' in payload;
+}
+
+async function insert(
+  db: Kysely<Tables>,
+  payment: SignedPayment,
+  { dialect, claim }: Came,
+  nowMs: number,
+): Promise<PaymentRow> {
   const row: PaymentRow = {
     id: newId('pay'),
     network: payment.network,
@@ -45,8 +103,8 @@ export async function insertOrGet(
     units: String(payment.amount),
     state: 'received',
     payment: storePayment(payment),
-    dialect: came.dialect,
-    claim: came.claim,
+    dialect,
+    claim,
     transaction_id: null,
     raw_transaction: null,
     block: null,
@@ -58,7 +116,7 @@ export async function insertOrGet(
     created_at: nowMs,
     submitted_at: null,
     settled_at: null,
-    next_check_at: null,
+    next_check_at: validUntil(payment.validBeforeSeconds, nowMs) + DROP_MARGIN_MS,
     is_exposed: 0,
   };
   await db.insertInto('payments').values(row).execute();
@@ -67,40 +125,65 @@ export async function insertOrGet(
 
 /**
  * Ties a client's payment-identifier to its payment. The same identifier with another payment is a conflict: a client that lost
- * its memory signs again, and must not pay twice.
+ * its memory signs again, and must not pay twice. A payment that moved nothing gives its identifier up.
  */
-export async function claimIdentifier(
+async function claimIdentifier(
   db: Kysely<Tables>,
-  payment: SignedPayment,
   identifier: string,
-  row: PaymentRow,
+  { id, payer }: PaymentRow,
   nowMs: number,
 ): Promise<void> {
   const old = await db
     .selectFrom('payment_identifiers')
-    .selectAll()
-    .where('payer', '=', payment.payer)
+    .innerJoin('payments', 'payments.id', 'payment_identifiers.payment_id')
+    .select(['payment_id', 'payment_identifiers.created_at', 'payments.state'])
+    .where('payment_identifiers.payer', '=', payer)
     .where('identifier', '=', identifier)
     .executeTakeFirst();
-  if (old && old.payment_id === row.id) return;
-  if (old && old.created_at > nowMs - IDENTIFIER_KEPT_MS) {
+  if (old?.payment_id === id) return;
+  const isOver = old?.state === 'failed' || old?.state === 'expired';
+  if (old && !isOver && old.created_at > nowMs - IDENTIFIER_KEPT_MS) {
     throw new AppError(
       'payment_conflict',
       'payment-identifier: another payment was made with it; ask about that one, or use a fresh identifier.',
-      { details: { paymentId: old.payment_id } },
+      { details: { reason: 'payment_identifier', paymentId: old.payment_id } },
     );
   }
-  const values = {
-    payer: payment.payer,
-    identifier,
-    payment_id: row.id,
-    created_at: nowMs,
-  };
+  const values = { payer, identifier, payment_id: id, created_at: nowMs };
   await db
     .insertInto('payment_identifiers')
     .values(values)
     .onConflict((conflict) => conflict.columns(['payer', 'identifier']).doUpdateSet(values))
     .execute();
+}
+
+export async function forgetIdentifiers(db: Kysely<Tables>, nowMs: number): Promise<void> {
+  await db
+    .deleteFrom('payment_identifiers')
+    .where('created_at', '<=', nowMs - IDENTIFIER_KEPT_MS)
+    .execute();
+}
+
+/** USDC units credited on a facilitator's word alone, of all payers and of one. */
+export async function exposedUnits(
+  db: Kysely<Tables>,
+  payer: string,
+): Promise<{ total: bigint; mine: bigint }> {
+  const units = sql<number>`cast(units as bigint)`;
+  const sums = await db
+    .selectFrom('payments')
+    .select((eb) => [
+      eb.fn.coalesce(eb.fn.sum<number>(units), sql<number>`0`).as('total'),
+      sql<number>`coalesce(sum(case when payer = ${payer} then ${units} else 0 end), 0)`.as('mine'),
+    ])
+    .where('is_exposed', '=', 1)
+    .executeTakeFirstOrThrow();
+  return { total: BigInt(sums.total), mine: BigInt(sums.mine) };
+}
+
+/** Unix ms after which a payment taken in at `sinceMs` can no longer move money. */
+export function validUntil(validBeforeSeconds: number | null, sinceMs: number): number {
+  return validBeforeSeconds === null ? sinceMs + BLOCKHASH_MS : validBeforeSeconds * 1_000;
 }
 
 function storePayment(payment: SignedPayment): string {

@@ -131,6 +131,7 @@ function statements({ text, int, table }: Ddl): string[] {
       unique (network, asset, payer, identity)
     ) ${table}`,
     `create index payments_due on payments (next_check_at) where next_check_at is not null`,
+    `create index payments_exposed on payments (payer) where is_exposed = 1`,
     `create table payment_identifiers (
       payer ${text} not null,
       identifier ${text} not null,
