@@ -38,6 +38,8 @@ export async function startFarebox(options: {
   const port = await freePort();
   const child = startNode(new URL('../../src/main.ts', import.meta.url), ['serve'], {
     cpu: SERVER_CPU,
+    // As `npm start` does.
+    nodeFlags: ['--max-semi-space-size=4'],
     env: {
       PORT: String(port),
       HOST: '127.0.0.1',

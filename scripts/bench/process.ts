@@ -27,6 +27,8 @@ export interface ChildOptions {
   env?: Record<string, string>;
   wantsChannel?: boolean;
   cwd?: string;
+  /** Flags of node itself. */
+  nodeFlags?: string[];
 }
 
 /** Starts `node file args`; the program and what it prints are kept until stop. */
@@ -36,6 +38,7 @@ export function startNode(file: URL, args: string[], options: ChildOptions): Chi
     ...pin,
     process.execPath,
     '--disable-warning=ExperimentalWarning',
+    ...(options.nodeFlags ?? []),
     fileURLToPath(file),
     ...args,
   ];

@@ -3,7 +3,7 @@
  * own fallback to elliptic is never used: where the addon does not load, the curve library that viem stands on recovers.
  */
 import { createRequire } from 'node:module';
-import { secp256k1 } from '@noble/curves/secp256k1';
+import type { secp256k1 as Curve } from '@noble/curves/secp256k1';
 import { hashMessage, hexToBytes, keccak256 } from 'viem/utils';
 
 interface Native {
@@ -21,12 +21,12 @@ const HALF_ORDER = Buffer.from(
   'hex',
 );
 
+const load = createRequire(import.meta.url);
 const native = loadNative();
 
 function loadNative(): Native | null {
   try {
     // The addon itself, not the package's main file, which would swallow a failure and load the JavaScript fallback.
-    const load = createRequire(import.meta.url);
     const bindings: unknown = load('secp256k1/bindings');
     return bindings as Native;
   } catch {
@@ -70,12 +70,12 @@ function recoverNative(addon: Native): Recover {
   return (hash, compact, recovery) => addon.ecdsaRecover(compact, recovery, hash, false);
 }
 
-/** Exported so that tests compare both engines on the machine that has both. */
-export const recoverPlain: Recover = (hash, compact, recovery) =>
-  secp256k1.Signature.fromCompact(compact)
-    .addRecoveryBit(recovery)
-    .recoverPublicKey(hash)
-    .toRawBytes(false);
+/** Exported so that tests compare both engines on the machine that has both. Loaded only when it is used: it takes memory. */
+export const recoverPlain: Recover = (hash, compact, recovery) => {
+  const { secp256k1 } = load('@noble/curves/secp256k1') as { secp256k1: typeof Curve };
+  const signature = secp256k1.Signature.fromCompact(compact).addRecoveryBit(recovery);
+  return signature.recoverPublicKey(hash).toRawBytes(false);
+};
 
 function isHighS(signature: Uint8Array): boolean {
   return Buffer.compare(signature.subarray(32, 64), HALF_ORDER) > 0;
