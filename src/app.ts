@@ -60,7 +60,16 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const routing = new Routing(channelsOf(config, demoUrl));
   const upstream = new Upstream(limits);
   opened.defer(() => upstream.close());
-  const chat = new Chat({ ledger, catalogue, routing, upstream, limits, clock, log });
+  const chat = new Chat({
+    ledger,
+    catalogue,
+    routing,
+    upstream,
+    limits,
+    clock,
+    log,
+    creditUsd: config.creditUsd,
+  });
 
   const { networks } = config.payments;
   const rails = await createRails(config, { ...overrides, clock, log });

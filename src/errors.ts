@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'payment_required' // no credential on a paid route
   | 'insufficient_balance' // a wallet whose prepaid balance is too small; a top-up cures it
   | 'credit_exhausted' // an API key whose account cannot cover the request
+  | 'max_credits_exceeded' // the ceiling is above what the caller approved for this request
   | 'spend_limit_exceeded' // an API key over its own limit
   | 'invalid_payment' // a payment header that cannot be read or asks for what is not offered
   | 'payment_verification_failed' // refused before anything was broadcast

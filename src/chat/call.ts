@@ -11,6 +11,8 @@ export interface ChatCall {
   dialect: 'v1' | 'venice';
   /** What the payer must have available before anything is sold to it. */
   minimumAvailable: NanoUsd;
+  /** X-Max-Credits, as sent; null without it. */
+  maxCredits: string | null;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
   reply: ChatReply;

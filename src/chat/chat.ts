@@ -9,6 +9,7 @@ import type { Hold, Ledger } from '../ledger/ledger.ts';
 import { type NanoUsd, ZERO_USD } from '../money.ts';
 import { findProvider } from '../providers/index.ts';
 import type { Route, Routing } from '../routing.ts';
+import { readCredits, requireWithin } from './budget.ts';
 import type { ChatCall } from './call.ts';
 import type { Job, Tools } from './job.ts';
 import { limitWithin, type Plan, planPrefix, planRequest } from './plan.ts';
@@ -24,6 +25,8 @@ export interface ChatOptions extends Tools {
   ledger: Ledger;
   catalogue: Catalogue;
   routing: Routing;
+  /** What one credit is worth. */
+  creditUsd: NanoUsd;
 }
 
 export class Chat {
@@ -42,6 +45,8 @@ export class Chat {
     const [route] = routing.candidates(entry.model);
     const provider = findProvider(route.channel.provider);
     const plan = planRequest(parsed, entry);
+    const approved = [parsed.maxCredits, readCredits(call.maxCredits, 'X-Max-Credits')];
+    requireWithin(plan.ceiling, approved, this.#options.creditUsd);
     const hold = await this.#reserve(call, plan, route);
     const settlement = new Settlement(ledger, log, hold);
     if (call.signal.aborted) {

@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { AppError } from '../errors.ts';
 import type { ChatRequest } from '../providers/provider.ts';
 import { scanMembers } from '../providers/json-members.ts';
+import { readCredits } from './budget.ts';
 import { refuseForbidden } from './forbidden.ts';
 import { type Media, readMessages } from './messages.ts';
 
@@ -14,6 +15,8 @@ const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens'] as const;
 export interface ParsedRequest {
   request: ChatRequest;
   media: Media;
+  /** Billionths of a credit that the caller approved; null where it said nothing. */
+  maxCredits: bigint | null;
 }
 
 type Fields = Record<string, unknown>;
@@ -34,7 +37,8 @@ export function parseRequest(body: Buffer): ParsedRequest {
     wantsUsage: wantsUsage(fields),
     members: ranges,
   };
-  return { request, media: readMessages(fields['messages']) };
+  const maxCredits = readCredits(fields['max_credits'], 'max_credits');
+  return { request, media: readMessages(fields['messages']), maxCredits };
 }
 
 /**

@@ -24,6 +24,7 @@ export function chatRoute(chat: Chat, { config }: StepOptions) {
       body,
       mode: budgetMode(ctx),
       dialect: dialect === 'v1' ? 'v1' : 'venice',
+      maxCredits: ctx.get('x-max-credits') || null,
       minimumAvailable: minimumOf(ctx, config),
       signal: goneSignal(ctx.res),
       reply: replyOver(ctx),

@@ -30,6 +30,7 @@ const FACES: Record<ErrorCode, Face> = {
   payment_required: face(402, 'payment_required', 'PAYMENT_REQUIRED'),
   insufficient_balance: face(402, 'insufficient_credits', 'PAYMENT_REQUIRED'),
   credit_exhausted: face(402, 'insufficient_credits', 'INSUFFICIENT_BALANCE'),
+  max_credits_exceeded: face(400, 'max_credits_exceeded', 'MAX_CREDITS_EXCEEDED'),
   spend_limit_exceeded: face(402, 'spend_limit_exceeded', 'API_KEY_USD_SPEND_LIMIT_EXCEEDED'),
   invalid_payment: face(400, 'invalid_payment', 'X402_INVALID_PAYMENT', true),
   payment_verification_failed: face(

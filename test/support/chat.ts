@@ -1,4 +1,4 @@
-import { ZERO_USD } from '../../src/money.ts';
+import { ZERO_USD, parseUsd } from '../../src/money.ts';
 /** The chat path on a real ledger, behind the least HTTP server that can carry it, in front of a scripted upstream. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -111,7 +111,16 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const ways = new Upstream(limits);
   const { ledger, clock } = store;
   const log = recordingLog(logged);
-  const chat = new Chat({ ledger, catalogue, routing, upstream: ways, limits, clock, log });
+  const chat = new Chat({
+    ledger,
+    catalogue,
+    routing,
+    upstream: ways,
+    limits,
+    clock,
+    log,
+    creditUsd: parseUsd('0.01'),
+  });
   const done = { count: 0, waiting: [] as { count: number; resolve: () => void }[] };
   const server = createServer((request, response) => {
     void serve(chat, account, request, response).finally(() => {
@@ -216,6 +225,7 @@ function callOf(
     body,
     mode: headers['x-mode'] as 'clamp' | 'refuse',
     dialect: headers['x-dialect'] as 'v1' | 'venice',
+    maxCredits: (headers['x-max-credits'] as string | undefined) ?? null,
     minimumAvailable: ZERO_USD,
     signal,
     reply: {

@@ -1,0 +1,38 @@
+/** max_credits: a request whose ceiling exceeds what its caller approved is refused before anything is held; never lowered to fit. */
+import { AppError } from '../errors.ts';
+import { formatUsd, type NanoUsd } from '../money.ts';
+
+/** Up to nine decimals, as JSON writes numbers of that size. */
+const CREDITS = /^(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,9}))?$/;
+const NANO = 1_000_000_000n;
+
+/** Reads credits, a JSON number or a decimal string; null where none are given. Throws AppError('invalid_request'). */
+export function readCredits(value: unknown, field: string): bigint | null {
+  if (value === undefined || value === null) return null;
+  const match = CREDITS.exec(
+    typeof value === 'number' || typeof value === 'string' ? `${value}` : '',
+  );
+  if (!match) {
+    throw new AppError('invalid_request', `${field}: must be a number of credits, 0 or more.`, {
+      details: { field },
+    });
+  }
+  return BigInt(match[1]!) * NANO + BigInt((match[2] ?? '').padEnd(9, '0'));
+}
+
+/** `limits`: billionths of a credit, from the body and the header; each counts. */
+export function requireWithin(
+  ceiling: NanoUsd,
+  limits: (bigint | null)[],
+  creditUsd: NanoUsd,
+): void {
+  for (const limit of limits) {
+    if (limit === null || BigInt(ceiling) * NANO <= limit * BigInt(creditUsd)) continue;
+    const needed = creditUsd > 0 ? Math.ceil(ceiling / creditUsd) : 0;
+    throw new AppError(
+      'max_credits_exceeded',
+      `max_credits: this request may cost ${needed} credits ($${formatUsd(ceiling)}), more than was approved.`,
+      { details: { field: 'max_credits', neededCredits: needed } },
+    );
+  }
+}
