@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chatBody, decoded, MODEL_ID, startApp } from '../support/app.ts';
-import { json, whole } from '../support/upstream.ts';
+import { goodStream, json } from '../support/upstream.ts';
 
 const CHAT = '/v1/chat/completions';
 
@@ -56,7 +56,7 @@ describe('a payment on an inference route', () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => shop.chat({ 'payment-signature': header })),
     );
-    const statuses = answers.map(({ status }) => status).toSorted();
+    const statuses = answers.map(({ status }) => status).toSorted((a, b) => a - b);
     expect(statuses).toEqual([200, ...Array.from({ length: 49 }, () => 409)]);
     expect(await shop.balanceOf(wallet)).toBe(499_985_000);
     await shop.check();
@@ -291,7 +291,7 @@ describe('a top-up', () => {
 describe('a streamed request', () => {
   it('paid inline carries the settlement before its first byte', async () => {
     await using shop = await startApp();
-    shop.upstream.next(whole());
+    shop.upstream.next(goodStream());
     const wallet = await shop.evm();
     const answer = await shop.post(
       '/api/v1/chat/completions',
@@ -299,6 +299,8 @@ describe('a streamed request', () => {
       { 'payment-signature': await wallet.pay('0.1') },
     );
     expect(answer.status).toBe(200);
-    expect(answer.headers.get('payment-response')).not.toBeNull();
+    expect(decoded(answer.headers.get('payment-response'))['success']).toBe(true);
+    expect(answer.text).toMatch(/: farebox \{"cost":"0\.000015".*\n\ndata: \[DONE\]\n\n$/);
+    await shop.check();
   });
 });
