@@ -38,15 +38,8 @@ export class Chat {
 
   /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
   async run(call: ChatCall): Promise<void> {
-    const { catalogue, routing, ledger, log } = this.#options;
-    const parsed = parseRequest(call.body);
-    const entry = catalogue.entry(parsed.request.model);
-    requireText(entry.model);
-    const [route] = routing.candidates(entry.model);
-    const provider = findProvider(route.channel.provider);
-    const plan = planRequest(parsed, entry);
-    const approved = [parsed.maxCredits, readCredits(call.maxCredits, 'X-Max-Credits')];
-    requireWithin(plan.ceiling, approved, this.#options.creditUsd);
+    const { ledger, log } = this.#options;
+    const { parsed, route, provider, plan } = this.#prepare(call.body, call.maxCredits);
     const hold = await this.#reserve(call, plan, route);
     const settlement = new Settlement(ledger, log, hold);
     if (call.signal.aborted) {
@@ -66,12 +59,22 @@ export class Chat {
     await (parsed.request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options));
   }
 
-  /** Throws what `run` would refuse in a request before it looks at any money. */
-  check(body: Buffer): void {
-    const { request } = parseRequest(body);
-    const { model } = this.#options.catalogue.entry(request.model);
-    requireText(model);
-    this.#options.routing.candidates(model);
+  /** Throws what `run` would refuse in a request before it looks at any money. `maxCredits`: X-Max-Credits, or null. */
+  check(body: Buffer, maxCredits: string | null): void {
+    this.#prepare(body, maxCredits);
+  }
+
+  #prepare(body: Buffer, maxCredits: string | null) {
+    const { catalogue, routing, creditUsd } = this.#options;
+    const parsed = parseRequest(body);
+    const entry = catalogue.entry(parsed.request.model);
+    requireText(entry.model);
+    const [route] = routing.candidates(entry.model);
+    const provider = findProvider(route.channel.provider);
+    const plan = planRequest(parsed, entry);
+    const approved = [parsed.maxCredits, readCredits(maxCredits, 'X-Max-Credits')];
+    requireWithin(plan.ceiling, approved, creditUsd);
+    return { parsed, route, provider, plan };
   }
 
   /** What this very request may cost, for its 402; null where it cannot be priced. Never throws. */

@@ -10,7 +10,10 @@ export function chatOffer(chat: Chat): Offer {
   return {
     description: 'One chat completion',
     price: (body, isPartial) => chat.price(body, isPartial),
-    check: (body) => chat.check(body),
+    check: (ctx) => {
+      budgetMode(ctx);
+      chat.check(ctx.state.body, maxCredits(ctx));
+    },
   };
 }
 
@@ -24,7 +27,7 @@ export function chatRoute(chat: Chat, { config }: StepOptions) {
       body,
       mode: budgetMode(ctx),
       dialect: dialect === 'v1' ? 'v1' : 'venice',
-      maxCredits: ctx.get('x-max-credits') || null,
+      maxCredits: maxCredits(ctx),
       minimumAvailable: minimumOf(ctx, config),
       signal: goneSignal(ctx.res),
       reply: replyOver(ctx),
@@ -36,6 +39,10 @@ function budgetMode({ req }: Context): 'clamp' | 'refuse' {
   const said = req.headers['x-budget-mode'] ?? 'clamp';
   if (said === 'clamp' || said === 'refuse') return said;
   throw new AppError('invalid_request', 'X-Budget-Mode: must be clamp or refuse.');
+}
+
+function maxCredits(ctx: Context): string | null {
+  return ctx.get('x-max-credits') || null;
 }
 
 /** The answer goes straight to the socket: handing a stream to Koa costs as much as the rest of the request. */

@@ -16,8 +16,8 @@ export interface Offer {
   description: string;
   /** The most that the request may cost; null where that cannot be told. `isPartial`: only its beginning is there. Never throws. */
   price(body: Buffer, isPartial: boolean): { ceiling: NanoUsd } | null;
-  /** Throws what is wrong with a request before it is paid for. */
-  check(body: Buffer): void;
+  /** Throws what is wrong with a request, its body read, before it is paid for. */
+  check(ctx: Context): void;
 }
 
 /** Without credentials a request is priced from this much of its body. */
@@ -31,7 +31,7 @@ export function payable(options: StepOptions, offer: Offer) {
     if (!state.principal && !state.payment) throw await askForPayment(ctx, options, offer);
     state.body = await readBody(ctx.req, options.limits.bodyBytes);
     if (state.payment) {
-      offer.check(state.body);
+      offer.check(ctx);
       await takePayment(ctx, options);
     }
     try {

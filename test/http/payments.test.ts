@@ -74,6 +74,9 @@ describe('a payment on an inference route', () => {
     for (const [status, body] of wrongs) {
       expect((await shop.post(CHAT, body, { 'x-payment': header })).status).toBe(status);
     }
+    for (const wrong of [{ 'x-budget-mode': 'all' }, { 'x-max-credits': '0.000001' }]) {
+      expect((await shop.chat({ 'x-payment': header, ...wrong })).status).toBe(400);
+    }
     expect(await shop.balanceOf(wallet)).toBe(0);
     expect((await shop.chat({ 'x-payment': header })).status).toBe(200);
     await shop.check();

@@ -147,7 +147,8 @@ describe('a payment', () => {
     const payer = await shop.evm();
     const header = await payer.pay('4');
     const paid = await shop.post('/x402/top-up', '', { 'payment-signature': header });
-    const path = `/v1/x402/payments/${String(paid.json['data']!['paymentId'])}`;
+    const { paymentId } = paid.json['data'] as unknown as { paymentId: string };
+    const path = `/v1/x402/payments/${paymentId}`;
     const own = await shop.get(path, { 'sign-in-with-x': await payer.signIn() });
     expect(own.json).toMatchObject({
       success: true,
