@@ -47,7 +47,7 @@ export class InFlight<T> {
 /** What `work` comes to, or null when that takes longer; the work goes on. */
 export async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
   const timer = new AbortController();
-  const late = sleep(ms, null, { signal: timer.signal }).catch(() => null);
+  const late = sleep(Math.max(0, ms), null, { signal: timer.signal }).catch(() => null);
   try {
     return await Promise.race([work, late]);
   } finally {

@@ -41,6 +41,8 @@ export interface Outcome {
 
 const INLINE_WAIT_MS = 5_000;
 const INLINE_POLLS = 5;
+/** How long a transaction that a facilitator named may take to appear on the chain. */
+const TO_BE_MINED_MS = 30_000;
 
 export class Settler {
   readonly #options: SettlerOptions;
@@ -69,20 +71,24 @@ export class Settler {
       if (evidence.state !== 'unknown') return this.#conclude(row, evidence);
       // Never handed on, too late for it, and nobody to ask: it moved nothing through us.
       if (row.state === 'received' && !rail?.canLookUp) return this.#conclude(row, DROPPED);
-      if (rail && this.#mayHandOnAgain(row, rail)) return this.#handOn(row, rail, asker);
+      if (rail && this.#mayHandOnAgain(row, rail, evidence)) return this.#handOn(row, rail, asker);
       return this.#await(row, evidence, asker);
     });
   }
 
   /**
-   * Handing on again is safe, since one signature cannot move money twice, but of use only where nothing is known to be on its
-   * way, or where nobody but the facilitator can say what became of it.
+   * Handing on again is safe, since one signature cannot move money twice, but of use only where nothing is on its way: no
+   * transaction is known, or a facilitator named one that the chain does not get to see. Where only the facilitator can say what
+   * became of the payment, handing on again is how it is asked.
    */
-  #mayHandOnAgain(row: PaymentRow, rail: Rail): boolean {
+  #mayHandOnAgain(row: PaymentRow, rail: Rail, { reason }: Unknown): boolean {
     if (row.state !== 'submitted' || row.reason === 'exposure') return false;
-    if (row.transaction_id !== null && rail.canLookUp) return false;
+    const nowMs = this.#options.clock.nowMs();
     const since = row.submitted_at ?? row.created_at;
-    return this.#options.clock.nowMs() < validUntil(row.valid_before, since);
+    if (nowMs >= validUntil(row.valid_before, since)) return false;
+    if (row.transaction_id === null || !rail.canLookUp) return true;
+    const isOurs = row.raw_transaction !== null;
+    return !isOurs && reason === 'not_found' && nowMs >= since + TO_BE_MINED_MS;
   }
 
   async #handOn(seen: PaymentRow, rail: Rail, asker: 'caller' | 'reconciler'): Promise<Outcome> {
