@@ -6,133 +6,172 @@ import { AppError } from './errors.ts';
 import type { Store } from './ledger/store.ts';
 import type { Log } from './log.ts';
 
-/** Longer paths do not fit a socket address on Linux. */
-const MAX_PATH_BYTES = 107;
+const SOCKET_FILE = 'farebox.sock';
+/** Longer paths do not fit a socket address; macOS takes the fewest. */
+const MAX_PATH_BYTES = 103;
 const MAX_LINE_BYTES = 16_384;
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const MAX_CONNECTIONS = 16;
 const TIMEOUT_MS = 10_000;
 const MAX_PAGE = 1_000;
 
-export interface Control {
-  close(): Promise<void>;
-}
-
-type Request = Record<string, unknown>;
+export type ControlRequest =
+  | {
+      do: 'keys.create';
+      type: 'INFERENCE' | 'ADMIN';
+      description: string;
+      accountId?: string;
+      expiresAtMs?: number;
+    }
+  | { do: 'keys.list'; limit: number; offset: number }
+  | { do: 'keys.revoke'; id: string };
 
 function socketPath(dataDir: string): string {
-  return join(dataDir, 'farebox.sock');
+  return join(dataDir, SOCKET_FILE);
 }
 
-/** Listens for commands; who can write to the data directory may give them. The data directory's lock is held by now. */
+/**
+ * Listens for commands; who can write to the data directory may give them. The data directory's lock is held by now, so a socket that
+ * is there was left behind by a process that was killed. Null where the path is too long for a socket.
+ */
 export async function startControl(
   dataDir: string,
   store: Store,
   log: Log,
-): Promise<Control | null> {
+): Promise<AsyncDisposable | null> {
   const path = socketPath(dataDir);
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
-    log.warn('control_socket_off', { reason: 'the path of DATA_DIR is too long for a socket' });
+    log.warn('control_socket_off', {
+      reason: `the path of DATA_DIR is too long: ${path} has more than ${MAX_PATH_BYTES} bytes`,
+    });
     return null;
   }
-  // A process that was killed leaves its socket behind.
   await rm(path, { force: true });
-  const server = createServer((socket) => serve(socket, store));
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    serve(socket, store, log);
+  });
+  server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(path, resolve);
   });
   await chmod(path, 0o600);
-  return { close: () => closeServer(server) };
+  return { [Symbol.asyncDispose]: () => closeServer(server, sockets) };
 }
 
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()));
+function closeServer(server: Server, sockets: Set<Socket>): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of sockets) socket.destroy();
+  });
 }
 
-function serve(socket: Socket, store: Store): void {
+function serve(socket: Socket, store: Store, log: Log): void {
+  socket.setEncoding('utf8');
   socket.setTimeout(TIMEOUT_MS, () => socket.destroy());
   socket.on('error', () => socket.destroy());
   let text = '';
-  socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
+  const take = (chunk: string) => {
+    text += chunk;
     if (text.length > MAX_LINE_BYTES) return void socket.destroy();
     const end = text.indexOf('\n');
     if (end < 0) return;
-    socket.removeAllListeners('data');
-    answer(store, text.slice(0, end)).then(
+    socket.off('data', take);
+    answer(store, text.slice(0, end), log).then(
       (line) => socket.end(`${line}\n`),
       () => socket.destroy(),
     );
-  });
+  };
+  socket.on('data', take);
 }
 
-async function answer(store: Store, line: string): Promise<string> {
+async function answer(store: Store, line: string, log: Log): Promise<string> {
   try {
-    return JSON.stringify({ ok: await runControl(store, JSON.parse(line) as Request) });
+    const request = JSON.parse(line) as ControlRequest;
+    log.info('command', { do: request.do });
+    return JSON.stringify({ ok: await runControl(store, request) });
   } catch (error) {
     const known = error instanceof AppError;
-    return JSON.stringify({
-      error: {
-        code: known ? error.code : 'internal',
-        message: known ? error.message : 'Internal error.',
-      },
-    });
+    if (!known) log.error('command_failed', { error });
+    const { code, message } = known ? error : { code: 'internal', message: 'Internal error.' };
+    return JSON.stringify({ error: { code, message } });
   }
 }
 
-/** What a command does, in whichever process has the store. */
-export async function runControl(store: Store, request: Request): Promise<unknown> {
-  switch (request['do']) {
+/** What a command does, in whichever process has the store. Its fields came over a socket: they are looked at. */
+export async function runControl(store: Store, request: ControlRequest): Promise<unknown> {
+  switch (request.do) {
     case 'keys.create': {
-      const { accountId, expiresAtMs } = request;
+      const { type, description, accountId, expiresAtMs } = request;
+      if (type !== 'INFERENCE' && type !== 'ADMIN')
+        throw wrong('type: must be INFERENCE or ADMIN.');
+      if (typeof description !== 'string') throw wrong('description: must be text.');
       return store.keys.create({
-        type: request['type'] === 'ADMIN' ? 'ADMIN' : 'INFERENCE',
-        description: typeof request['description'] === 'string' ? request['description'] : '',
-        ...(typeof accountId === 'string' ? { accountId } : {}),
-        ...(typeof expiresAtMs === 'number' ? { expiresAtMs } : {}),
+        type,
+        description,
+        ...(accountId !== undefined && { accountId }),
+        ...(expiresAtMs !== undefined && { expiresAtMs }),
       });
     }
-    case 'keys.list':
+    case 'keys.list': {
+      const { limit, offset } = request;
       return store.keys.list({
-        limit: bounded(request['limit'], MAX_PAGE),
-        offset: bounded(request['offset'], Number.MAX_SAFE_INTEGER),
+        limit: bounded('limit', limit, MAX_PAGE),
+        offset: bounded('offset', offset, Number.MAX_SAFE_INTEGER),
       });
+    }
     case 'keys.revoke':
-      await store.keys.revoke(String(request['id']));
-      return { revoked: request['id'] };
+      await store.keys.revoke(request.id);
+      return { revoked: request.id };
     default:
-      throw new AppError('invalid_request', 'do: there is no such command.');
+      throw wrong('do: there is no such command.');
   }
 }
 
-function bounded(value: unknown, most: number): number {
-  const number = Number(value ?? 0);
+function bounded(name: string, number: number, most: number): number {
   if (Number.isSafeInteger(number) && number >= 0 && number <= most) return number;
-  throw new AppError('invalid_request', `limit and offset: must be whole numbers up to ${most}.`);
+  throw wrong(`${name}: must be a whole number up to ${most}.`);
 }
 
+function wrong(message: string): AppError {
+  return new AppError('invalid_request', message);
+}
+
+/** Where no server listens on the socket, or there is none. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'EINVAL', 'ENAMETOOLONG', 'ENOTSOCK']);
+
 /** The running server's answer; null when none runs on this directory. Throws what the server refused. */
-export async function askServer(dataDir: string, request: Request): Promise<unknown> {
-  const path = socketPath(dataDir);
-  const line = await new Promise<string | null>((resolve, reject) => {
-    const socket = connect(path);
-    let text = '';
-    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('The server does not answer.')));
-    socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`));
-    socket.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-    });
-    socket.on('end', () => resolve(text));
-    socket.on('error', (error) => {
-      const code = 'code' in error ? error.code : '';
-      if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'EINVAL') resolve(null);
-      else reject(error);
-    });
-  });
+export async function askServer(dataDir: string, request: ControlRequest): Promise<unknown> {
+  const line = await exchange(socketPath(dataDir), `${JSON.stringify(request)}\n`);
   if (line === null) return null;
+  if (line === '') throw new Error('The server ended before it answered: ask again.');
   const { ok, error } = JSON.parse(line) as {
     ok?: unknown;
     error?: { code: AppError['code']; message: string };
   };
   if (error) throw new AppError(error.code, error.message);
   return ok;
+}
+
+function exchange(path: string, question: string): Promise<string | null> {
+  return new Promise((resolve, reject) => {
+    if (Buffer.byteLength(path) > MAX_PATH_BYTES) return resolve(null);
+    const socket = connect(path);
+    let text = '';
+    socket.setEncoding('utf8');
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('The server does not answer.')));
+    socket.on('connect', () => socket.write(question));
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+      if (text.length > MAX_ANSWER_BYTES) socket.destroy(new Error('The answer is too long.'));
+    });
+    socket.on('close', () => resolve(text));
+    socket.on('error', (error) => {
+      if ('code' in error && NOBODY.has(String(error.code))) resolve(null);
+      else reject(error);
+    });
+  });
 }

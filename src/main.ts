@@ -1,6 +1,8 @@
 /** The program and its subcommands; the only file that touches `process`. */
 import { enableCompileCache } from 'node:module';
-import type { Command } from './cli/command.ts';
+import { type Command, exitCodeOf, explain } from './cli/command.ts';
+import type { serve } from './cli/serve.ts';
+import type { runDemo } from '../scripts/demo.ts';
 
 // Before anything else is loaded: a restart then takes two thirds of the time.
 enableCompileCache();
@@ -11,10 +13,16 @@ const HELP = `farebox COMMAND
   keys           create, list and revoke API keys
   verify         check every invariant of the ledger
   config check   say what the settings come to, or everything that is wrong with them
-Each takes --help; those that answer take --json.`;
+Each takes --help and --json, and exits with 1 when it fails, 2 when it was called wrongly.`;
+
+/** `npm start` sends each signal on that its terminal sends to all: two at once are one. */
+const SAME_SIGNAL_MS = 1_000;
+/** Longer than the longest drain that makes sense. */
+const STOP_MS = 120_000;
 
 const [name = 'serve', ...rest] = process.argv.slice(2);
 const isHelp = rest.includes('--help') || rest.includes('-h');
+const isJson = rest.includes('--json');
 const command: Command = {
   arguments: rest,
   environment: process.env,
@@ -28,72 +36,88 @@ process.on('uncaughtException', die);
 process.on('unhandledRejection', die);
 
 try {
-  await run();
+  const isGood = await run();
+  process.exitCode = isGood ? 0 : 1;
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
+  const { text, json } = explain(error);
+  if (isJson) process.stdout.write(`${JSON.stringify(json)}\n`);
+  else process.stderr.write(`${text}\n`);
+  process.exit(exitCodeOf(error));
 }
 
-async function run(): Promise<void> {
+/** Each command's code is loaded when it runs. Answers whether all went well. */
+async function run(): Promise<boolean> {
   switch (name) {
     case '--help':
     case '-h':
     case 'help':
-      return command.print(HELP);
-    case 'serve':
-      return runServer();
-    case 'demo':
-      return runDemoCommand();
+      return say(HELP);
+    case 'serve': {
+      const commands = await import('./cli/serve.ts');
+      return isHelp ? say(commands.SERVE_HELP) : runServer(commands.serve);
+    }
+    case 'demo': {
+      const commands = await import('../scripts/demo.ts');
+      return isHelp ? say(commands.DEMO_HELP) : runUntilSignal(commands.runDemo);
+    }
     case 'keys': {
       const { keys, KEYS_HELP } = await import('./cli/keys.ts');
-      return isHelp ? command.print(KEYS_HELP) : keys(command);
+      return isHelp ? say(KEYS_HELP) : keys(command);
     }
     case 'verify': {
       const { verify, VERIFY_HELP } = await import('./cli/verify.ts');
-      if (isHelp) return command.print(VERIFY_HELP);
-      process.exitCode = (await verify(command)) ? 0 : 1;
-      return;
+      return isHelp ? say(VERIFY_HELP) : verify(command);
     }
     case 'config': {
       const { checkConfig, CONFIG_HELP } = await import('./cli/config.ts');
-      if (isHelp) return command.print(CONFIG_HELP);
-      process.exitCode = checkConfig(command) ? 0 : 1;
-      return;
+      return isHelp ? say(CONFIG_HELP) : checkConfig(command);
     }
-    default:
-      throw new Error(`There is no command ${JSON.stringify(name)}.\n${HELP}`);
+    default: {
+      const { UsageError } = await import('./cli/command.ts');
+      throw new UsageError(`There is no command ${JSON.stringify(name)}.\n${HELP}`);
+    }
   }
 }
 
-async function runServer(): Promise<void> {
-  const { serve, SERVE_HELP } = await import('./cli/serve.ts');
-  if (isHelp) return command.print(SERVE_HELP);
-  const serving = await serve(command, die);
-  command.print(`Farebox answers at ${serving.url}`);
-  let isStopping = false;
-  const stop = () => {
-    // A second signal does not wait.
-    if (isStopping) process.exit(1);
-    isStopping = true;
-    serving.close().then(() => process.exit(0), die);
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+function say(text: string): true {
+  command.print(text);
+  return true;
 }
 
-async function runDemoCommand(): Promise<void> {
-  const { runDemo, DEMO_HELP } = await import('../scripts/demo.ts');
-  if (isHelp) return command.print(DEMO_HELP);
+/** Serves until a signal; then what is under way ends first. */
+async function runServer(start: typeof serve): Promise<boolean> {
+  const signalled = firstSignal();
+  const serving = await start(command, die);
+  await signalled;
+  setTimeout(() => die(new Error('the server did not end in time')), STOP_MS).unref();
+  await serving.close();
+  process.exit(0);
+}
+
+function firstSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let firstAt: number | null = null;
+    const stop = () => {
+      // Whoever asks again does not want to wait.
+      if (firstAt !== null && performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(1);
+      firstAt ??= performance.now();
+      resolve();
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}
+
+function runUntilSignal(start: typeof runDemo): Promise<boolean> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());
-  const isExact = await runDemo({
+  return start({
     keep: rest.includes('--keep'),
-    json: rest.includes('--json'),
+    json: isJson,
     write: (text) => void process.stdout.write(text),
     signal: stop.signal,
   });
-  process.exitCode = isExact ? 0 : 1;
 }
 
 /** What nobody expected: said once; a restart checks everything before it serves. */

@@ -1,83 +1,98 @@
 /** `keys create | list | revoke`: in the running server when there is one, else on the data directory itself. */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { askServer, type ControlRequest, runControl } from '../control.ts';
+import type { KeyInfo } from '../keys.ts';
 import { openStore } from '../ledger/store.ts';
-import { askServer, runControl } from '../control.ts';
 import { silentLog } from '../log.ts';
 import { type Command, UsageError } from './command.ts';
 
-export const KEYS_HELP = `farebox keys create [--type inference|admin] [--account ID] [--description TEXT] [--expires ISO-TIME]
+export const KEYS_HELP = `farebox keys create [--type inference|admin] [--account ID] [--description TEXT] [--expires TIME]
 farebox keys list [--limit N] [--offset N]
 farebox keys revoke ID
   --json    answer as JSON
-A key is shown once, when it is made. Without --account it belongs to the house account.`;
+A key is shown once, when it is made. Without --account it spends on the house. TIME is ISO 8601, such as 2027-01-31T12:00:00Z.`;
 
-export async function keys(command: Command): Promise<void> {
+const OPTIONS = {
+  type: { type: 'string', default: 'inference' },
+  account: { type: 'string' },
+  description: { type: 'string', default: '' },
+  expires: { type: 'string' },
+  limit: { type: 'string', default: '100' },
+  offset: { type: 'string', default: '0' },
+  json: { type: 'boolean', default: false },
+} as const;
+
+interface Values {
+  type: string;
+  account?: string;
+  description: string;
+  expires?: string;
+  limit: string;
+  offset: string;
+}
+
+export async function keys(command: Command): Promise<true> {
   const { values, positionals } = parseArgs({
     args: command.arguments,
     allowPositionals: true,
-    options: {
-      type: { type: 'string', default: 'inference' },
-      account: { type: 'string' },
-      description: { type: 'string', default: '' },
-      expires: { type: 'string' },
-      limit: { type: 'string', default: '100' },
-      offset: { type: 'string', default: '0' },
-      json: { type: 'boolean', default: false },
-    },
+    options: OPTIONS,
   });
   const request = requestOf(positionals, values);
   const config = loadConfig(command.environment, { cwd: command.cwd });
   const answer =
     (await askServer(config.dataDir, request)) ?? (await alone(config, command.pid, request));
-  command.print(values.json ? JSON.stringify(answer) : describe(request['do'], answer));
+  command.print(values.json ? JSON.stringify(answer) : describe(request, answer));
+  return true;
 }
 
-function requestOf(
-  [verb, id]: string[],
-  values: {
-    type: string;
-    account?: string;
-    description: string;
-    expires?: string;
-    limit: string;
-    offset: string;
-  },
-): Record<string, unknown> & { do: string } {
+function requestOf([verb, ...others]: string[], values: Values): ControlRequest {
+  const id = verb === 'revoke' ? others.shift() : undefined;
+  if (others.length) throw new UsageError(`${others.join(' ')} is too much\n${KEYS_HELP}`);
   switch (verb) {
-    case 'create': {
-      const type = values.type.toUpperCase();
-      if (type !== 'INFERENCE' && type !== 'ADMIN') {
-        throw new UsageError('--type must be inference or admin');
-      }
-      const expiresAtMs = values.expires === undefined ? null : Date.parse(values.expires);
-      if (Number.isNaN(expiresAtMs))
-        throw new UsageError('--expires must be a time such as 2027-01-31');
-      const { account, description } = values;
-      return {
-        do: 'keys.create',
-        type,
-        description,
-        expiresAtMs,
-        ...(account ? { accountId: account } : {}),
-      };
-    }
+    case 'create':
+      return creation(values);
     case 'list':
-      return { do: 'keys.list', limit: Number(values.limit), offset: Number(values.offset) };
+      return {
+        do: 'keys.list',
+        limit: count('limit', values.limit),
+        offset: count('offset', values.offset),
+      };
     case 'revoke':
-      if (!id) throw new UsageError('keys revoke needs the id of a key');
+      if (id === undefined) throw new UsageError('keys revoke needs the id of a key');
       return { do: 'keys.revoke', id };
     default:
       throw new UsageError(`there is no "keys ${verb ?? ''}"\n${KEYS_HELP}`);
   }
 }
 
-async function alone(
-  config: ReturnType<typeof loadConfig>,
-  pid: number,
-  request: Record<string, unknown>,
-): Promise<unknown> {
+function creation({ type, account, description, expires }: Values): ControlRequest {
+  const upper = type.toUpperCase();
+  if (upper !== 'INFERENCE' && upper !== 'ADMIN') {
+    throw new UsageError('--type must be inference or admin');
+  }
+  const expiresAtMs = expires === undefined ? undefined : Date.parse(expires);
+  if (expiresAtMs !== undefined && !(expiresAtMs > systemClock.nowMs())) {
+    throw new UsageError('--expires must be a time to come, such as 2027-01-31T12:00:00Z');
+  }
+  return {
+    do: 'keys.create',
+    type: upper,
+    description,
+    ...(account !== undefined && { accountId: account }),
+    ...(expiresAtMs !== undefined && { expiresAtMs }),
+  };
+}
+
+function count(name: string, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`--${name} must be a whole number`);
+}
+
+/** No server runs: the data directory is opened, and locked, for this one command. */
+async function alone(config: Config, pid: number, request: ControlRequest): Promise<unknown> {
   const store = await openStore({
     dataDir: config.dataDir,
     mode: config.mode,
@@ -96,24 +111,23 @@ async function alone(
   }
 }
 
-function describe(verb: string, answer: unknown): string {
-  if (verb === 'keys.create') {
-    const { id, secret } = answer as { id: string; secret: string };
-    return `${secret}\nKeep it: it is not shown again. Its id is ${id}.`;
+function describe(request: ControlRequest, answer: unknown): string {
+  switch (request.do) {
+    case 'keys.create': {
+      const { id, secret } = answer as { id: string; secret: string };
+      return `${secret}\nKeep it: it is not shown again. Its id is ${id}.`;
+    }
+    case 'keys.revoke':
+      return `Revoked ${request.id}.`;
+    case 'keys.list': {
+      const rows = answer as KeyInfo[];
+      return rows.length ? rows.map(line).join('\n') : 'There are no keys.';
+    }
   }
-  if (verb === 'keys.revoke') return 'Revoked.';
-  const rows = answer as {
-    id: string;
-    type: string;
-    state: string;
-    last4: string;
-    description: string;
-  }[];
-  if (!rows.length) return 'There are no keys.';
-  return rows
-    .map(
-      (row) =>
-        `${row.id}  ${row.type.padEnd(9)}  ${row.state.padEnd(7)}  …${row.last4}  ${row.description}`,
-    )
-    .join('\n');
+}
+
+function line({ id, type, state, last4, expires_at, account_id, description }: KeyInfo): string {
+  const until = expires_at === null ? 'never ends' : `ends ${new Date(expires_at).toISOString()}`;
+  const shown = [id, type.padEnd(9), state.padEnd(7), `…${last4}`, until, account_id, description];
+  return shown.join('  ').trimEnd();
 }

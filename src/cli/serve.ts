@@ -1,36 +1,53 @@
 /** `serve`: the server itself, until a signal or a failed storage ends it. */
+import { isIPv6 } from 'node:net';
+import { parseArgs } from 'node:util';
 import { createApp } from '../app.ts';
 import { systemClock } from '../clock.ts';
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { startControl } from '../control.ts';
 import { createLog } from '../log.ts';
 import type { Command } from './command.ts';
 
-export const SERVE_HELP = `farebox serve
-Serves until SIGTERM or SIGINT, then ends what is under way and exits 0. Settings: see README.md.`;
+export const SERVE_HELP = `farebox serve [--json]
+Serves until SIGTERM or SIGINT, then ends what is under way and exits 0. Settings: see README.md and config/example.env.
+  --json    say where it answers as JSON`;
 
 export interface Serving {
-  url: string;
   close(): Promise<void>;
 }
 
 export async function serve(command: Command, onFatal: (error: unknown) => void): Promise<Serving> {
+  const { values } = parseArgs({
+    args: command.arguments,
+    options: { json: { type: 'boolean', default: false } },
+  });
   const config = loadConfig(command.environment, { cwd: command.cwd });
   const log = createLog(
     config.logLevel,
     (line) => command.log(line),
     () => systemClock.nowMs(),
   );
+  await using started = new AsyncDisposableStack();
   const app = await createApp(config, { log, pid: command.pid, onFatal });
+  started.defer(() => app.close());
   const control = await startControl(config.dataDir, app.store, log);
+  if (control) started.use(control);
   const port = await app.listen();
+  const url = app.url || `http://${hostIn(config)}:${port}`;
+  const { mode } = config;
+  if (values.json) command.print(JSON.stringify({ url, port, mode, pid: command.pid }));
+  else command.print(`Farebox answers at ${url}${mode === 'sandbox' ? ', with play money' : ''}`);
+  const running = started.move();
   return {
-    url: config.server.publicUrl ?? `http://${config.server.host}:${port}`,
     close: async () => {
       log.info('stopping');
-      await control?.close();
-      await app.close();
+      await running.disposeAsync();
       log.info('stopped');
     },
   };
+}
+
+function hostIn({ server: { host } }: Config): string {
+  return isIPv6(host) ? `[${host}]` : host;
 }

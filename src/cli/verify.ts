@@ -1,7 +1,10 @@
 /** `verify`: checks what must always hold, on the database of a running or a stopped server. */
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
+import { DATABASE_FILE } from '../ledger/store.ts';
 import { formatUsd, nanoUsd } from '../money.ts';
 import { verifyStore } from '../verify.ts';
 import type { Command } from './command.ts';
@@ -17,6 +20,7 @@ export async function verify(command: Command): Promise<boolean> {
     options: { json: { type: 'boolean', default: false } },
   });
   const { dataDir } = loadConfig(command.environment, { cwd: command.cwd });
+  await requireLedger(dataDir);
   const result = await verifyStore({ dataDir, nowMs: systemClock.nowMs() });
   if (values.json) {
     command.print(JSON.stringify(result));
@@ -31,4 +35,14 @@ export async function verify(command: Command): Promise<boolean> {
       `${accounts} accounts that own $${formatUsd(nanoUsd(liabilities))}, ${openHolds} open holds.`,
   );
   return result.ok;
+}
+
+async function requireLedger(dataDir: string): Promise<void> {
+  try {
+    await access(join(dataDir, DATABASE_FILE));
+  } catch (error) {
+    throw new Error(`${dataDir} holds no ledger yet: start the server once, or set DATA_DIR.`, {
+      cause: error,
+    });
+  }
 }
