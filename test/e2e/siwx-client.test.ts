@@ -67,7 +67,8 @@ describe('the stock sign-in client of x402', () => {
     });
     const signer = await createKeyPairSignerFromPrivateKeyBytes(randomBytes(32));
     await grant(shop, 'solana', signer.address);
-    const signedFetch = wrapFetchWithSIWx(fetch, signer);
+    // Its declared signer is a little narrower than kit's own.
+    const signedFetch = wrapFetchWithSIWx(fetch, signer as never);
     const answer = await signedFetch(`${shop.url}/v1/chat/completions`, request());
     expect(answer.status).toBe(200);
     expect(answer.headers.get('x-balance-remaining')).toBe('0.999985');
