@@ -1,5 +1,5 @@
 /** The HTTP server: limits of the edge, the steps that every request passes, and a bounded drain. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import Koa from 'koa';
 import type { LimitsConfig, ServerConfig } from '../config/config.ts';
@@ -51,11 +51,15 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   app.use(methodNotAllowed(router));
   app.use(router.routes());
   const serve = app.callback();
+  const answers = new WeakMap<Socket, ServerResponse>();
   const server = createServer(edgeOf(limits), (request, response) => {
+    answers.set(request.socket, response);
     void serve(request, response);
   });
   server.maxConnections = limits.connections;
-  server.on('clientError', refuseBytes);
+  server.on('clientError', (error, socket) => {
+    refuseBytes(error, socket as Socket, answers.get(socket as Socket));
+  });
   server.on('drop', dropLogger(log));
   return {
     listen: () => listen(server, options.server),
@@ -75,9 +79,17 @@ function edgeOf(limits: LimitsConfig) {
   };
 }
 
-/** What Node's parser refuses never becomes a request; it is answered all the same, and its connection ends. */
-function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+/**
+ * What Node's parser refuses never becomes a request; it is answered all the same, and its connection ends. `last`: the answer that
+ * was begun on the connection before; nothing is written into the middle of one.
+ */
+function refuseBytes(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  last: ServerResponse | undefined,
+): void {
+  const isAnswering = last?.headersSent && !(last.writableFinished && last.req.complete);
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
     socket.destroy();
     return;
   }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { chatBody, startApp } from '../support/app.ts';
 import { rawRequest, sendRaw } from '../support/raw-http.ts';
+import { ROLE, startStream, words, write } from '../support/upstream.ts';
 
 const JSON_TYPE = 'Content-Type: application/json';
 
@@ -108,6 +109,28 @@ describe('the edge', () => {
     expect(venice.status).toBe(413);
     expect(venice.json['code']).toBe('PAYLOAD_TOO_LARGE');
     expect((await shop.chat({ 'x-api-key': secret })).status).toBe(200);
+  });
+
+  it('writes no refusal into the middle of an answer', async () => {
+    await using shop = await startApp();
+    const { secret } = await shop.key('1');
+    shop.upstream.next(async (response, request) => {
+      startStream(response);
+      await write(response, ROLE + words(1).join(''));
+      await request.closed;
+    });
+    const head = ['Host: h', JSON_TYPE, `X-Api-Key: ${secret}`];
+    const body = JSON.stringify(chatBody({ stream: true }));
+    async function* requestThenNoise() {
+      yield rawRequest('POST /v1/chat/completions', head, body);
+      await shop.upstream.arrived(1);
+      await sleep(50);
+      yield 'this is no request\r\n\r\n';
+    }
+    const answer = await sendRaw(shop.port, requestThenNoise(), { untilClosed: true });
+    expect([answer.status, answer.isClosed]).toEqual([200, true]);
+    expect(answer.body).toContain('word0');
+    expect(answer.body).not.toContain('HTTP/1.1');
   });
 
   it('forgets a caller that leaves while it sends (C-8)', async () => {
