@@ -49,7 +49,7 @@ const SETTLEMENTS_WAIT_MS = 10_000;
 
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const { clock = systemClock, log = silentLog } = overrides;
-  const { limits, server } = config;
+  const { limits, server, creditUsd } = config;
   await using opened = new AsyncDisposableStack();
   const store = await openLedger(config, { ...overrides, clock, log });
   opened.defer(() => store.close());
@@ -60,16 +60,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const routing = new Routing(channelsOf(config, demoUrl));
   const upstream = new Upstream(limits);
   opened.defer(() => upstream.close());
-  const chat = new Chat({
-    ledger,
-    catalogue,
-    routing,
-    upstream,
-    limits,
-    clock,
-    log,
-    creditUsd: config.creditUsd,
-  });
+  const chat = new Chat({ ledger, catalogue, routing, upstream, limits, creditUsd, clock, log });
 
   const { networks } = config.payments;
   const rails = await createRails(config, { ...overrides, clock, log });
