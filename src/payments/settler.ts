@@ -65,6 +65,7 @@ export class Settler {
     const rail = this.#options.rails.get(row.network);
     const isNews = row.state === 'failed' || (row.state === 'received' && asker === 'caller');
     if (isNews) return rail ? this.#handOn(row, rail, asker) : { row, message: null };
+    if (row.state === 'reversed') await this.#sayIfBack(row);
     if (row.state !== 'submitted' && row.state !== 'received') return { row, message: null };
     return this.#booked(row, async () => {
       const evidence = await this.look(row);
@@ -163,6 +164,15 @@ export class Settler {
         return { row, message: null };
       }
     }
+  }
+
+  /** A transfer that was taken back and is on the chain again is for the operator to credit. */
+  async #sayIfBack(row: PaymentRow): Promise<void> {
+    const evidence = await this.look(row);
+    if (evidence.state !== 'settled') return;
+    const { id, network } = row;
+    const what = { payment: id, network, transaction: evidence.transaction };
+    this.#options.log.error('reversed_payment_is_back', what);
   }
 
   /** Trouble of our own leaves a payment that may have moved money open: it is asked about again. */

@@ -31,7 +31,7 @@ describe('settlements under way', () => {
     expect(second.starts()).toBe(1);
     second.end('second');
     other.end('other');
-    expect(await Promise.all(ends.slice(1))).toEqual(['second', 'other']);
+    expect([await ends[1], await ends[2]]).toEqual(['second', 'other']);
   });
 
   it('are found by payment until they end, well or not', async () => {

@@ -1,8 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PaymentRow } from '../../src/db/tables.ts';
+import {
+  beginSubmission,
+  creditPayment,
+  failPayment,
+  keepAsking,
+  storeBroadcast,
+} from '../../src/payments/outcome.ts';
 import { takeIn } from '../../src/payments/rows.ts';
 import { newWallet, signPayment } from '../support/evm-payment.ts';
-import { cameAs, openTill, playNetwork, refusalOf, type Till } from '../support/till.ts';
+import {
+  cameAs,
+  openTill,
+  paymentsConfig,
+  playNetwork,
+  refusalOf,
+  type Till,
+} from '../support/till.ts';
 
 const NETWORK = playNetwork();
 const CAME = { dialect: 'v2 payment-signature', claim: null, identifier: null };
@@ -109,10 +123,16 @@ describe('the reconciler', () => {
 
   it('does not move a payment backwards that was credited while it was being looked at', async () => {
     const { header, row } = await left({ ...SUBMITTED, next_check_at: 1 });
-    const { failPayment, keepAsking, beginSubmission, storeBroadcast } =
-      await import('../../src/payments/outcome.ts');
     await till.payments.deposit(header);
     const { ledger } = till.store;
+    const config = paymentsConfig([NETWORK]);
+    const again = { transaction: '0x4', amount: 9n, block: '9', isFinal: true };
+    const credited = await creditPayment(
+      row.id,
+      { state: 'settled', ...again },
+      { ledger, config },
+    );
+    expect(credited).toMatchObject({ state: 'settled', units: '5000000' });
     await failPayment(ledger, row.id, 'expired');
     expect(await beginSubmission(ledger, row.id)).toMatchObject({ mayHandOn: false });
     await expect(storeBroadcast(ledger, row.id, '0x1', '0x2')).rejects.toThrow('settled');

@@ -185,6 +185,22 @@ describe.skipIf(anvilBinary() === null)('payments that a facilitator settles', (
     });
   });
 
+  it('that it settled without saying so are not called failed when it refuses them after a restart (P-5)', async () => {
+    await open(trusted);
+    await facilitator.mode('settles-then-502');
+    const signed = await shop.pay();
+    const id = await expectPending(deposit(signed));
+    expect(await shop.chain.balanceOf(signed.wallet.address)).toBe(0n);
+    await facilitator.mode('honest');
+    till = await till.restart();
+    expect(await expectPending(deposit(signed))).toBe(id);
+    await till.later(MINUTE);
+    expect(await till.payments.status(id)).toMatchObject({ status: 'pending' });
+    till = await till.restart({ networks: [checked] });
+    expect(await deposit(signed)).toMatchObject({ paymentId: id, credited: 5_000_000_000 });
+    expect(await till.deposits()).toEqual([5_000_000]);
+  });
+
   it('that settle without a word to us wait for the operator, are asked about again, and are never called failed (P-5)', async () => {
     await open(trusted);
     await facilitator.mode('settles-then-502');

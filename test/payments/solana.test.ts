@@ -122,6 +122,7 @@ describe.skipIf(!(await hasSolana()))('payments on Solana', () => {
   it('that a fork drops are taken back (P-14)', async () => {
     const { header } = await pay();
     const { transaction, paymentId, accountId } = await till.payments.deposit(header);
+    const block = cluster.runtime.find(transaction)!;
     cluster.runtime.forget(transaction);
     cluster.runtime.expireBlockhashes();
     await till.later(3 * MINUTE);
@@ -130,6 +131,10 @@ describe.skipIf(!(await hasSolana()))('payments on Solana', () => {
     await till.later(5 * MINUTE);
     expect(await till.payments.status(paymentId)).toMatchObject({ status: 'reversed' });
     expect(await till.store.available(accountId)).toBe(0);
+    await refusalOf(till.payments.deposit(header));
+    cluster.runtime.landed.push(block);
+    await refusalOf(till.payments.deposit(header));
+    expect(till.lines.filter(({ event }) => event === 'reversed_payment_is_back')).toHaveLength(1);
     expect(await till.deposits()).toEqual([5_000_000]);
   });
 
