@@ -38,7 +38,7 @@ export interface NewKey {
 }
 
 /** What may be shown of a key. */
-export type KeyInfo = Omit<ApiKeyRow, 'hash' | 'parent_id'>;
+export type KeyInfo = Omit<ApiKeyRow, 'hash'>;
 
 export class Keys {
   readonly #ledger: Ledger;
@@ -84,18 +84,18 @@ export class Keys {
   }
 
   /** Makes a key; the answer is the only time its secret is seen. */
-  async create(key: NewKey): Promise<{ id: string; secret: string; last4: string }> {
+  async create(key: NewKey): Promise<{ id: string; secret: string; last6: string }> {
     const secret = newSecret(key.type);
     return { secret, ...(await this.add(secret, key)) };
   }
 
   /** Stores a key whose secret somebody else made (FAREBOX_ADMIN_KEY); does nothing when it is there already. */
-  async add(secret: string, key: NewKey): Promise<{ id: string; last4: string }> {
+  async add(secret: string, key: NewKey): Promise<{ id: string; last6: string }> {
     const description = key.description.trim();
     if (description.length > MAX_DESCRIPTION) {
       throw new AppError('invalid_request', `description: at most ${MAX_DESCRIPTION} characters.`);
     }
-    const last4 = secret.slice(-4);
+    const last6 = secret.slice(-6);
     const hashed = this.#hash(secret);
     return this.#ledger.write(async ({ db, nowMs }) => {
       const old = await db
@@ -103,7 +103,7 @@ export class Keys {
         .select('id')
         .where('hash', '=', hashed)
         .executeTakeFirst();
-      if (old) return { id: old.id, last4 };
+      if (old) return { id: old.id, last6 };
       const id = newId('key');
       const accountId = key.accountId ?? HOUSE_ACCOUNT;
       await requireAccount(db, accountId, nowMs);
@@ -116,29 +116,25 @@ export class Keys {
           type: key.type,
           description,
           hash: hashed,
-          last4,
+          last6,
           state: 'active',
           expires_at: key.expiresAtMs ?? null,
           created_at: nowMs,
+          limit_period: 'EPOCH',
+          limit_nano: null,
+          limits: '{}',
+          rules: '{}',
+          last_used_at: null,
         })
         .execute();
-      return { id, last4 };
+      return { id, last6 };
     });
   }
 
-  async list(page: { limit: number; offset: number }): Promise<KeyInfo[]> {
+  async list(page: { limit: number; offset: number }): Promise<ApiKeyRow[]> {
     return this.#read
       .selectFrom('api_keys')
-      .select([
-        'id',
-        'account_id',
-        'type',
-        'description',
-        'last4',
-        'state',
-        'expires_at',
-        'created_at',
-      ])
+      .selectAll()
       .orderBy('created_at', 'desc')
       .orderBy('id')
       .limit(page.limit)

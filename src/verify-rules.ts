@@ -111,18 +111,23 @@ export async function paymentFaults(db: Kysely<Tables>, nowMs: number): Promise<
   ];
 }
 
-/** Invariant 4: every key window counts exactly the holds stamped with it. */
+/** Invariant 4: every key window counts exactly the holds stamped with it, those of the keys that come from its key among them. */
 export async function windowFaults(db: Kysely<Tables>): Promise<Fault[]> {
   const counted = sql<Found>`
-    with stamped as (
-      select key_id, 'EPOCH' as period, day as start, captured, case when state = 'open' then amount else 0 end as held
-        from holds where key_id is not null
+    with recursive lineage (key_id, counted) as (
+      select id, id from api_keys
       union all
-      select key_id, 'MONTH', month, captured, case when state = 'open' then amount else 0 end
-        from holds where key_id is not null
+      select l.key_id, k.parent_id from lineage l join api_keys k on k.id = l.counted where k.parent_id is not null
+    ), spent as (
+      select l.counted as key_id, h.day, h.month, h.captured,
+        case when h.state = 'open' then h.amount else 0 end as held
+      from holds h join lineage l on l.key_id = h.key_id
+    ), stamped as (
+      select key_id, 'EPOCH' as period, day as start, captured, held from spent
       union all
-      select key_id, 'LIFETIME', '', captured, case when state = 'open' then amount else 0 end
-        from holds where key_id is not null
+      select key_id, 'MONTH', month, captured, held from spent
+      union all
+      select key_id, 'LIFETIME', '', captured, held from spent
     ), sums as (
       select key_id, period, start, sum(captured) as captured, sum(held) as held from stamped
       group by key_id, period, start
@@ -132,8 +137,22 @@ export async function windowFaults(db: Kysely<Tables>): Promise<Fault[]> {
         || s.captured || ' and ' || s.held as message
     from sums s left join key_windows w
       on w.key_id = s.key_id and w.period = s.period and w.start = s.start
-    where coalesce(w.captured, 0) <> s.captured or coalesce(w.held, 0) <> s.held limit ${sql.lit(MAX_ROWS)}`;
-  return collect(db, 4, [counted]);
+    where coalesce(w.captured, 0) <> s.captured or coalesce(w.held, 0) <> s.held
+    union all
+    select 'key_windows ' || w.key_id || ' ' || w.period || ' ' || w.start,
+      'counts ' || w.captured || ' captured and ' || w.held || ' held, but no hold is stamped with it'
+    from key_windows w left join sums s
+      on s.key_id = w.key_id and s.period = w.period and s.start = w.start
+    where s.key_id is null and w.captured + w.held > 0
+    limit ${sql.lit(MAX_ROWS)}`;
+  const overdrawn = sql<Found>`
+    select 'holds ' || id as row, 'left ' || limit_left || ' of a limit' as message
+    from holds where limit_left < 0 limit ${sql.lit(MAX_ROWS)}`;
+  const unkeyed = sql<Found>`
+    select 'holds ' || h.id as row, 'is of key ' || h.key_id || ', which does not exist' as message
+    from holds h left join api_keys k on k.id = h.key_id
+    where h.key_id is not null and k.id is null limit ${sql.lit(MAX_ROWS)}`;
+  return collect(db, 4, [counted, overdrawn, unkeyed]);
 }
 
 async function collect(

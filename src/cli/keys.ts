@@ -126,8 +126,8 @@ function describe(request: ControlRequest, answer: unknown): string {
   }
 }
 
-function line({ id, type, state, last4, expires_at, account_id, description }: KeyInfo): string {
+function line({ id, type, state, last6, expires_at, account_id, description }: KeyInfo): string {
   const until = expires_at === null ? 'never ends' : `ends ${new Date(expires_at).toISOString()}`;
-  const shown = [id, type.padEnd(9), state.padEnd(7), `…${last4}`, until, account_id, description];
+  const shown = [id, type.padEnd(9), state.padEnd(7), `…${last6}`, until, account_id, description];
   return shown.join('  ').trimEnd();
 }

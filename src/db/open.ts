@@ -3,6 +3,7 @@ import { Kysely, sql } from 'kysely';
 import { Migrator, type Migration, type MigrationProvider } from 'kysely/migration';
 import { sqliteDdl, sqliteDialect, sqliteRows, type SqliteAccess } from './sqlite.ts';
 import * as money from './migrations/0001-money.ts';
+import * as keys from './migrations/0002-keys.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -20,6 +21,7 @@ export function openDatabase(file: string, access: SqliteAccess): Database {
 
 const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0001-money': (db) => money.up(db, sqliteDdl),
+  '0002-keys': (db) => keys.up(db, sqliteDdl),
 };
 
 /** Brings the tables to this program's version; throws when a newer program has been here. */

@@ -42,15 +42,26 @@ export interface ApiKeyRow {
   description: string;
   /** HMAC-SHA-256 of the key under the pepper, hex. */
   hash: string;
-  last4: string;
+  last6: string;
   state: 'active' | 'revoked';
   expires_at: number | null;
   created_at: number;
+  limit_period: LimitPeriod;
+  /** What it may spend in a period; null without a limit. */
+  limit_nano: number | null;
+  /** JSON of the limits as they were given: {usd, diem, vcu}. */
+  limits: string;
+  /** JSON of KeyRules (src/keys/rules.ts). */
+  rules: string;
+  last_used_at: number | null;
 }
+
+/** UTC day, UTC calendar month, or never. */
+export type LimitPeriod = 'EPOCH' | 'MONTH' | 'LIFETIME';
 
 export interface KeyWindowRow {
   key_id: string;
-  period: 'EPOCH' | 'MONTH' | 'LIFETIME';
+  period: LimitPeriod;
   /** "2026-11-21", "2026-11" or "". */
   start: string;
   captured: number;
@@ -75,6 +86,8 @@ export interface HoldRow {
   price_version: string | null;
   /** JSON of what was measured, with `estimated: true` where it was not reported. */
   usage: string | null;
+  /** What the tightest limit of its key and the key's ancestors left right after it; null without a limit. */
+  limit_left: number | null;
   created_at: number;
   expires_at: number;
   resolved_at: number | null;

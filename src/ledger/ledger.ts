@@ -117,22 +117,25 @@ export class Ledger {
       charged: nanoUsd(row.captured),
       shortfall: nanoUsd(row.shortfall),
       balance: { posted: nanoUsd(row.posted), held: nanoUsd(row.held) },
+      limitLeft: null,
       wasResolvedBefore: true,
     };
   }
 }
 
-/** A hold as its row has it, to resolve one that this process did not take. */
-export function holdOf(row: HoldRow): Hold {
+/** A hold as its row has it, with the ancestors of its key, to resolve one that this process did not take. */
+export function holdOf(row: HoldRow, ancestors: readonly string[]): Hold {
   return {
     id: row.id,
     accountId: row.account_id,
     keyId: row.key_id,
+    ancestors,
     amount: nanoUsd(row.amount),
     day: row.day,
     month: row.month,
     requestId: row.request_id,
     model: row.model,
     balance: { posted: ZERO_USD, held: ZERO_USD },
+    limitLeft: null,
   };
 }

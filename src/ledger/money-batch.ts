@@ -17,7 +17,8 @@ import {
   type ResolveOp,
   SYSTEM,
 } from './operations.ts';
-import type { AccountState, Statements } from './statements.ts';
+import { countWindows, keyIds, limitLeft, refuseKeys, spendable } from './key-windows.ts';
+import type { AccountState, KeyState, Statements } from './statements.ts';
 
 export class GuardMiss extends Error {}
 
@@ -38,13 +39,21 @@ type Omit2<T extends unknown[]> = T extends [unknown, unknown, ...infer Rest] ? 
 
 type Outcome = () => void;
 
-interface Plan {
+/** `cap`: the limit in force in this window; null without one. */
+export type WindowMove = [
+  key: string,
+  period: string,
+  start: string,
+  captured: number,
+  held: number,
+  cap: number | null,
+];
+
+export interface Plan {
   accounts: Map<string, AccountState>;
+  keys: Map<string, KeyState>;
   moves: Map<string, [posted: number, held: number]>;
-  windows: Map<
-    string,
-    [key: string, period: string, start: string, captured: number, held: number]
-  >;
+  windows: Map<string, WindowMove>;
   holds: unknown[][];
   resolutions: unknown[][];
   seen: Set<string>;
@@ -55,6 +64,7 @@ interface Plan {
 export async function applyMoney(ops: readonly FastOp[], batch: BatchContext): Promise<Outcome[]> {
   const plan: Plan = {
     accounts: await batch.statements.accounts(accountIds(ops)),
+    keys: await batch.statements.keys(keyIds(ops).map((id) => [id, batch.day, batch.month])),
     moves: new Map(),
     windows: new Map(),
     holds: [],
@@ -91,25 +101,29 @@ function accountIds(ops: readonly FastOp[]): string[] {
 function decideReserve(op: ReserveOp, plan: Plan, batch: BatchContext): void {
   const { request } = op;
   const account = plan.accounts.get(request.accountId);
-  const refusal = refuse(request, account);
+  const refusal = refuseKeys(request, plan.keys, batch.nowMs) ?? refuse(request, account);
   if (refusal || !account) {
     plan.outcomes.push(() => op.reject(refusal));
     return;
   }
-  const amount = nanoUsd(Math.min(request.amount, available(account)));
+  const room = spendable(request, plan.keys);
+  const amount = nanoUsd(Math.min(request.amount, available(account), room));
   move(plan, request.accountId, 0, amount);
   const hold: Hold = {
     id: newId('hold'),
     accountId: request.accountId,
     keyId: request.keyId,
+    ancestors: request.ancestors ?? [],
     amount,
     day: batch.day,
     month: batch.month,
     requestId: request.requestId,
     model: request.model,
     balance: balanceOf(account),
+    limitLeft: null,
   };
-  count(plan, hold, 0, amount);
+  countWindows(plan, hold, 0, amount, batch);
+  hold.limitLeft = limitLeft(hold, plan.keys);
   plan.holds.push([
     hold.id,
     hold.accountId,
@@ -122,6 +136,7 @@ function decideReserve(op: ReserveOp, plan: Plan, batch: BatchContext): void {
     request.model,
     request.requestId,
     request.priceVersion,
+    hold.limitLeft,
     batch.nowMs,
     batch.nowMs + request.ttlMs,
   ]);
@@ -160,7 +175,7 @@ function decideResolve(op: ResolveOp, plan: Plan, batch: BatchContext): void {
   const charged = op.state === 'captured' ? nanoUsd(Math.min(op.cost, hold.amount)) : ZERO_USD;
   const shortfall = op.state === 'captured' ? nanoUsd(op.cost - charged) : ZERO_USD;
   move(plan, hold.accountId, -charged, -hold.amount);
-  count(plan, hold, charged, -hold.amount);
+  countWindows(plan, hold, charged, -hold.amount, batch);
   const { requestId, model, id } = hold;
   if (charged > 0) {
     const { posted } = account;
@@ -173,7 +188,10 @@ function decideResolve(op: ResolveOp, plan: Plan, batch: BatchContext): void {
   }
   plan.resolutions.push([id, op.state, charged, shortfall, op.usage, batch.nowMs]);
   const balance = balanceOf(account);
-  plan.outcomes.push(() => op.resolve({ charged, shortfall, balance, wasResolvedBefore: false }));
+  const left = limitLeft(hold, plan.keys);
+  plan.outcomes.push(() =>
+    op.resolve({ charged, shortfall, balance, limitLeft: left, wasResolvedBefore: false }),
+  );
 }
 
 function balanceOf(account: AccountState): Balance {
@@ -189,30 +207,6 @@ function move(plan: Plan, accountId: string, posted: number, held: number): void
     sum[0] += posted;
     sum[1] += held;
   } else plan.moves.set(accountId, [posted, held]);
-}
-
-/** Every key counts all three windows, whether or not it has a limit today. */
-function count(plan: Plan, hold: Hold, captured: number, held: number): void {
-  if (hold.keyId === null) return;
-  countIn(plan, hold.keyId, 'EPOCH', hold.day, captured, held);
-  countIn(plan, hold.keyId, 'MONTH', hold.month, captured, held);
-  countIn(plan, hold.keyId, 'LIFETIME', '', captured, held);
-}
-
-function countIn(
-  plan: Plan,
-  key: string,
-  period: string,
-  start: string,
-  captured: number,
-  held: number,
-): void {
-  const id = `${key} ${period} ${start}`;
-  const sum = plan.windows.get(id);
-  if (sum) {
-    sum[3] += captured;
-    sum[4] += held;
-  } else plan.windows.set(id, [key, period, start, captured, held]);
 }
 
 async function writePlan(plan: Plan, { statements, windows }: BatchContext): Promise<void> {

@@ -25,6 +25,8 @@ export interface Balance {
 export interface ReserveRequest {
   accountId: string;
   keyId: string | null;
+  /** Keys that the key comes from, nearest first; its spending counts against each of them. */
+  ancestors?: readonly string[];
   /** The ceiling: the most the request can cost. */
   amount: NanoUsd;
   /** The smallest hold that still serves; defaults to `amount`. The hold is the most available between the two. */
@@ -43,6 +45,7 @@ export interface Hold {
   id: string;
   accountId: string;
   keyId: string | null;
+  ancestors: readonly string[];
   amount: NanoUsd;
   /** The windows of the key that the hold counts in, whenever it is captured. */
   day: string;
@@ -51,12 +54,16 @@ export interface Hold {
   model: string | null;
   /** Right after the hold was taken. */
   balance: Balance;
+  /** What the tightest limit of its keys left then; null without a limit. */
+  limitLeft: NanoUsd | null;
 }
 
 export interface Resolution {
   charged: NanoUsd;
   shortfall: NanoUsd;
   balance: Balance;
+  /** What the tightest limit of the hold's keys leaves now; null without a limit. */
+  limitLeft: NanoUsd | null;
   wasResolvedBefore: boolean;
 }
 

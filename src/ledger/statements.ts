@@ -1,7 +1,7 @@
 /** The set-based statements of a batch: plain SQL around the database's row source, compiled once, run on one transaction. */
 import { CompiledQuery, type Kysely } from 'kysely';
 import type { Database } from '../db/open.ts';
-import type { SealRow, Tables } from '../db/tables.ts';
+import type { LimitPeriod, SealRow, Tables } from '../db/tables.ts';
 import { ENTRY_COLUMNS, type EntryTuple } from './operations.ts';
 
 export interface AccountState {
@@ -10,6 +10,16 @@ export interface AccountState {
   held: number;
   credit_line: number;
   state: 'active' | 'frozen';
+}
+
+export interface KeyState {
+  id: string;
+  state: 'active' | 'revoked';
+  expires_at: number | null;
+  limit_period: LimitPeriod;
+  limit_nano: number | null;
+  /** Captured and held in the window of its period that is open now; 0 without a limit. */
+  used: number;
 }
 
 const HOLD_COLUMNS = [
@@ -24,6 +34,7 @@ const HOLD_COLUMNS = [
   'model',
   'request_id',
   'price_version',
+  'limit_left',
   'created_at',
   'expires_at',
 ] as const;
@@ -43,14 +54,21 @@ export function statementTexts(rows: Database['rows']) {
   return {
     accounts: `select a.id, a.posted, a.held, a.credit_line, a.state
       from ${rows(['id'])} r join accounts a on a.id = r.id`,
+    keys: `select k.id, k.state, k.expires_at, k.limit_period, k.limit_nano,
+        coalesce(w.captured + w.held, 0) as used
+      from ${rows(['id', 'day', 'month'])} r join api_keys k on k.id = r.id
+      left join key_windows w on k.limit_nano is not null and w.key_id = k.id and w.period = k.limit_period
+        and w.start = case k.limit_period when 'EPOCH' then r.day when 'MONTH' then r.month else '' end`,
     moveAccounts: `update accounts set posted = accounts.posted + r.posted, held = accounts.held + r.held
       from ${rows(['id', 'posted', 'held'])} r where accounts.id = r.id`,
     openWindows: `insert into key_windows (key_id, period, start)
       select key_id, period, start from ${rows(['key_id', 'period', 'start'])} r where true
       on conflict do nothing`,
     countWindows: `update key_windows set captured = key_windows.captured + r.captured, held = key_windows.held + r.held
-      from ${rows(['key_id', 'period', 'start', 'captured', 'held'])} r
-      where key_windows.key_id = r.key_id and key_windows.period = r.period and key_windows.start = r.start`,
+      from ${rows(['key_id', 'period', 'start', 'captured', 'held', 'cap'])} r
+      where key_windows.key_id = r.key_id and key_windows.period = r.period and key_windows.start = r.start
+        and (r.cap is null or r.captured + r.held <= 0
+          or key_windows.captured + key_windows.held + r.captured + r.held <= r.cap)`,
     insertHolds: `insert into holds (${HOLD_COLUMNS.join(', ')}, state)
       select ${HOLD_COLUMNS.join(', ')}, 'open' from ${rows(HOLD_COLUMNS)} r`,
     resolveHolds: `update holds set state = r.state, captured = r.captured, shortfall = r.shortfall,
@@ -83,6 +101,12 @@ export class Statements {
     if (!ids.length) return new Map();
     const rows = ids.map((id) => [id]);
     const result = await this.#run<AccountState>('accounts', rows);
+    return new Map(result.rows.map((row) => [row.id, row]));
+  }
+
+  async keys(rows: unknown[][]): Promise<Map<string, KeyState>> {
+    if (!rows.length) return new Map();
+    const result = await this.#run<KeyState>('keys', rows);
     return new Map(result.rows.map((row) => [row.id, row]));
   }
 

@@ -6,11 +6,13 @@ import { Accounts } from '../accounts.ts';
 import type { Clock } from '../clock.ts';
 import type { Mode } from '../config/config.ts';
 import { type Database, migrate, openDatabase } from '../db/open.ts';
+import type { HoldRow } from '../db/tables.ts';
 import { newId } from '../ids.ts';
 import { Keys } from '../keys.ts';
 import type { Log } from '../log.ts';
 import { masterKey, seal, unseal } from '../secrets.ts';
-import { holdOf, Ledger } from './ledger.ts';
+import { ancestorsOf } from './key-windows.ts';
+import { type Hold, holdOf, Ledger } from './ledger.ts';
 import { type DataDirLock, lockDataDir } from './lock.ts';
 import { type Head, readHead, writeHead } from './seal.ts';
 import { BatchWriter } from './writer.ts';
@@ -191,9 +193,16 @@ async function voidLeftOpen(ledger: Ledger, instance: string, log: Log): Promise
       .limit(MAX_SWEPT)
       .execute();
     if (!rows.length) return;
-    await Promise.all(rows.map((row) => ledger.void(holdOf(row))));
+    const holds = await holdsOf(ledger, rows);
+    await Promise.all(holds.map((hold) => ledger.void(hold)));
     log.warn('holds_left_open', { voided: rows.length });
   }
+}
+
+async function holdsOf({ read }: Ledger, rows: HoldRow[]): Promise<Hold[]> {
+  const keyIds = rows.flatMap((row) => row.key_id ?? []);
+  const ancestors = await ancestorsOf(read, keyIds);
+  return rows.map((row) => holdOf(row, ancestors.get(row.key_id ?? '') ?? []));
 }
 
 interface Upkeep {
@@ -241,7 +250,8 @@ async function expireHolds({ ledger, clock, log }: Parts): Promise<void> {
     .limit(MAX_SWEPT)
     .execute();
   if (!rows.length) return;
-  await Promise.all(rows.map((row) => ledger.expire(holdOf(row))));
+  const holds = await holdsOf(ledger, rows);
+  await Promise.all(holds.map((hold) => ledger.expire(hold)));
   log.warn('holds_expired', { count: rows.length });
 }
 

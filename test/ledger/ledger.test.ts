@@ -16,6 +16,7 @@ describe('ledger', () => {
       charged: 150,
       shortfall: 0,
       balance: { posted: USD - 150, held: 0 },
+      limitLeft: null,
       wasResolvedBefore: false,
     });
     expect(await store.available(account)).toBe(USD - 150);
