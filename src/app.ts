@@ -12,6 +12,7 @@ import { AppError } from './errors.ts';
 import { clientIp } from './http/client-ip.ts';
 import { Origins, originsOf } from './http/origins.ts';
 import { createHttpServer } from './http/server.ts';
+import { KeySpending } from './keys/spending.ts';
 import { openStore, type Store } from './ledger/store.ts';
 import { type Log, silentLog } from './log.ts';
 import { Payments } from './payments/payments.ts';
@@ -77,7 +78,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   });
   const gate = { closed: starting() as AppError | null };
   const tools = { clock, log, origins, limits, clientIp: clientIp(server.trustedProxies) };
-  const parts = { keys, accounts, ledger, siwx, payments, chat, catalogue };
+  const spending = new KeySpending(ledger.read);
+  const parts = { keys, spending, accounts, ledger, siwx, payments, chat, catalogue };
   const closedBecause = () => gate.closed;
   const http = createHttpServer({
     ...parts,

@@ -3,9 +3,11 @@ import { chmod, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { AppError } from './errors.ts';
+import { ALL_KEYS } from './keys/keys.ts';
 import type { Store } from './ledger/store.ts';
 import type { Log } from './log.ts';
 
+const CLI = { actor: 'cli' };
 const SOCKET_FILE = 'farebox.sock';
 /** Longer paths do not fit a socket address; macOS takes the fewest. */
 const MAX_PATH_BYTES = 103;
@@ -109,22 +111,17 @@ export async function runControl(store: Store, request: ControlRequest): Promise
       if (type !== 'INFERENCE' && type !== 'ADMIN')
         throw wrong('type: must be INFERENCE or ADMIN.');
       if (typeof description !== 'string') throw wrong('description: must be text.');
-      return store.keys.create({
-        type,
-        description,
-        ...(accountId !== undefined && { accountId }),
-        ...(expiresAtMs !== undefined && { expiresAtMs }),
-      });
+      return store.keys.create({ type, description, accountId, expiresAtMs }, CLI);
     }
     case 'keys.list': {
       const { limit, offset } = request;
-      return store.keys.list({
+      return store.keys.list(ALL_KEYS, {
         limit: bounded('limit', limit, MAX_PAGE),
         offset: bounded('offset', offset, Number.MAX_SAFE_INTEGER),
       });
     }
     case 'keys.revoke':
-      await store.keys.revoke(request.id);
+      await store.keys.revoke(request.id, ALL_KEYS, CLI);
       return { revoked: request.id };
     default:
       throw wrong('do: there is no such command.');

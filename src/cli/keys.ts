@@ -4,7 +4,7 @@ import { systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { askServer, type ControlRequest, runControl } from '../control.ts';
-import type { KeyInfo } from '../keys.ts';
+import type { KeyInfo } from '../keys/keys.ts';
 import { openStore } from '../ledger/store.ts';
 import { silentLog } from '../log.ts';
 import { type Command, UsageError } from './command.ts';

@@ -12,6 +12,7 @@ export interface Tables {
   payments: PaymentRow;
   payment_identifiers: PaymentIdentifierRow;
   siwx_nonces: { id: string; expires_at: number };
+  audit_log: AuditRow;
 }
 
 export interface AccountRow {
@@ -161,4 +162,16 @@ export interface PaymentIdentifierRow {
   identifier: string;
   payment_id: string;
   created_at: number;
+}
+
+/** One change by an operator or an owner. */
+export interface AuditRow {
+  seq: number;
+  at: number;
+  actor: string;
+  action: string;
+  target: string;
+  reason: string;
+  /** JSON. */
+  detail: string;
 }

@@ -3,26 +3,26 @@
  * from the right, past every address of ours, the first that is not.
  */
 import type { IncomingMessage } from 'node:http';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { ipRanges, plainIp } from '../ip-ranges.ts';
 
 export type ClientIp = (request: IncomingMessage) => string;
 
 /** Longer chains are somebody's joke; what is left of these is not looked at. */
 const MAX_HOPS = 16;
-const MAPPED_V4 = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i;
 
 /** `trustedProxies`: CIDRs or single addresses; none means that the header is never read. */
 export function clientIp(trustedProxies: string[]): ClientIp {
-  const trusted = blockList(trustedProxies);
+  const isTrusted = ipRanges(trustedProxies);
   return (request) => {
     const peer = plain(request.socket.remoteAddress ?? '');
-    if (!trusted || !has(trusted, peer)) return peer;
+    if (!trustedProxies.length || !isTrusted(peer)) return peer;
     let client = peer;
     for (const hop of forwardedFor(request)) {
       // What is no address was not written by a proxy: whoever passed it on is the best that is known.
       if (isIP(hop) === 0) return client;
       client = hop;
-      if (!has(trusted, hop)) return client;
+      if (!isTrusted(hop)) return client;
     }
     return client;
   };
@@ -42,22 +42,5 @@ function plain(text: string): string {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(address);
   if (bracketed) address = bracketed[1]!;
   else if (/^[\d.]+:\d+$/.test(address)) address = address.slice(0, address.indexOf(':'));
-  return MAPPED_V4.exec(address)?.[1] ?? address.toLowerCase();
-}
-
-function blockList(cidrs: string[]): BlockList | null {
-  if (!cidrs.length) return null;
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [address = '', prefix] = cidr.split('/');
-    const version = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (prefix === undefined) list.addAddress(address, version);
-    else list.addSubnet(address, Number(prefix), version);
-  }
-  return list;
-}
-
-function has(list: BlockList, address: string): boolean {
-  const version = isIP(address);
-  return version !== 0 && list.check(address, version === 6 ? 'ipv6' : 'ipv4');
+  return plainIp(address);
 }

@@ -67,7 +67,7 @@ async function takePayment(ctx: Context, options: StepOptions): Promise<void> {
   // A wallet that signed in beside its payment spends its balance anyway.
   if (!state.principal && (isServed || deposited.claim !== claim)) throw served(deposited);
   const { wallet, accountId } = deposited;
-  state.principal = { kind: 'wallet', wallet, accountId };
+  state.principal = { kind: 'wallet', role: 'wallet', wallet, accountId };
 }
 
 /**

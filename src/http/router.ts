@@ -3,22 +3,44 @@ import Router from '@koa/router';
 import type { Catalogue } from '../catalogue.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
+import type { KeySpending } from '../keys/spending.ts';
 import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
 import { getModel, listModels } from './openai/models.ts';
+import { type Operation, runOperation } from './operation.ts';
 import { payable } from './payable.ts';
 import { type Context, type Next, sendJson, type State } from './request.ts';
 import { authenticate, type StepOptions, whileOpen } from './steps.ts';
+import {
+  createApiKey,
+  deleteApiKey,
+  getApiKey,
+  listApiKeys,
+  updateApiKey,
+} from './venice/api-keys.ts';
 import { listVeniceModels } from './venice/models.ts';
 import { topUp } from './x402/top-up.ts';
 import { balance, payment, transactions } from './x402/wallet.ts';
 
 export interface RouterOptions extends StepOptions {
   chat: Chat;
+  spending: KeySpending;
   catalogue: Catalogue;
 }
 
-export function createRouter(options: RouterOptions): Router<State> {
+export interface RouteEntry {
+  method: 'get' | 'post' | 'patch' | 'put' | 'delete';
+  path: string;
+  operation: Operation;
+}
+
+export interface Routes {
+  router: Router<State>;
+  /** The management routes, as they are described. */
+  operations: readonly RouteEntry[];
+}
+
+export function createRouter(options: RouterOptions): Routes {
   // One form of each path: what the dialect and the policy are told by must be what is routed.
   const router = new Router<State>({ sensitive: true });
   const open = whileOpen(options);
@@ -26,6 +48,11 @@ export function createRouter(options: RouterOptions): Router<State> {
   const chatPaid = payable(options, chatOffer(options.chat));
   const chat = chatRoute(options.chat, options);
   const { catalogue } = options;
+  const operations: RouteEntry[] = [];
+  const serve = (method: RouteEntry['method'], path: string, operation: Operation): void => {
+    operations.push({ method, path, operation });
+    router[method](path, open, runOperation(options, operation));
+  };
 
   router.get(['/health', '/api/health'], health);
   router.get('/ready', open, ready);
@@ -44,7 +71,15 @@ export function createRouter(options: RouterOptions): Router<State> {
     router.get(`${prefix}/transactions/:wallet`, open, transactions(options));
     router.get(`${prefix}/payments/:id`, open, payment(options));
   }
-  return router;
+  serve('get', '/api/v1/api_keys', listApiKeys(options));
+  serve('post', '/api/v1/api_keys', createApiKey(options));
+  serve('patch', '/api/v1/api_keys', updateApiKey(options));
+  serve('delete', '/api/v1/api_keys', deleteApiKey(options));
+  // After every /api_keys/… of a name of its own.
+  serve('get', '/api/v1/api_keys/:id', getApiKey(options));
+  serve('delete', '/api/v1/api_keys/:id', deleteApiKey(options));
+
+  return { router, operations };
 }
 
 /** For a path that exists under another method. */

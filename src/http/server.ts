@@ -37,7 +37,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const work = { running: 0 };
   const app = new Koa<State>();
   app.silent = true;
-  const router = createRouter(options);
+  const { router } = createRouter(options);
   app.use(async (_ctx, next: Next) => {
     work.running += 1;
     try {

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { LimitsConfig, PaymentsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
-import type { Keys } from '../keys.ts';
+import { type AuthenticatedKey, HOUSE_ACCOUNT, type Keys } from '../keys/keys.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { type PaymentHeader, readPaymentHeader } from '../payments/header.ts';
@@ -126,11 +126,18 @@ export async function identify(
   if (apiKey !== null) {
     const key = await options.keys.authenticate(apiKey);
     if (!key) throw new AppError('invalid_credential', 'This API key does not work.');
-    return { kind: 'key', accountId: key.accountId, keyId: key.keyId, keyType: key.type };
+    return keyPrincipal(key);
   }
   if (signIn === null) return null;
   const wallet = await options.siwx.verify(signIn);
-  return { kind: 'wallet', wallet, accountId: await options.accounts.walletAccount(wallet) };
+  const accountId = await options.accounts.walletAccount(wallet);
+  return { kind: 'wallet', role: 'wallet', wallet, accountId };
+}
+
+function keyPrincipal({ type, ...key }: AuthenticatedKey): Principal {
+  const admin = key.accountId === HOUSE_ACCOUNT ? 'operator' : 'admin';
+  const role = type === 'ADMIN' ? admin : 'inference';
+  return { kind: 'key', role, keyType: type, ...key };
 }
 
 /** Who asks: `principal`, or `payment`, or both when a wallet signs in beside its own payment, or neither. Settles nothing. */

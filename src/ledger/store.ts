@@ -8,7 +8,7 @@ import type { Mode } from '../config/config.ts';
 import { type Database, migrate, openDatabase } from '../db/open.ts';
 import type { HoldRow } from '../db/tables.ts';
 import { newId } from '../ids.ts';
-import { Keys } from '../keys.ts';
+import { Keys } from '../keys/keys.ts';
 import type { Log } from '../log.ts';
 import { masterKey, seal, unseal } from '../secrets.ts';
 import { ancestorsOf } from './key-windows.ts';

@@ -104,6 +104,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const upstream = await startUpstream();
   const store = await testStore();
   const account = await store.wallet(options.usd ?? '1');
+  const key = await store.keys.create({ accountId: account, type: 'INFERENCE', description: '' });
   const logged: Logged[] = [];
   const catalogue = new Catalogue([{ ...MODEL, ...options.model }]);
   const routing = new Routing([channel(options.baseUrl ?? upstream.url, options.channel)]);
@@ -123,7 +124,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   });
   const done = { count: 0, waiting: [] as { count: number; resolve: () => void }[] };
   const server = createServer((request, response) => {
-    void serve(chat, account, request, response).finally(() => {
+    void serve(chat, account, key.id, request, response).finally(() => {
       done.count++;
       for (const waiter of done.waiting) if (done.count >= waiter.count) waiter.resolve();
     });
@@ -183,6 +184,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 async function serve(
   chat: Chat,
   account: string,
+  keyId: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -194,7 +196,7 @@ async function serve(
     if (!response.writableFinished) gone.abort();
   });
   try {
-    await chat.run(callOf(account, request, Buffer.concat(chunks), response, gone.signal));
+    await chat.run(callOf(account, keyId, request, Buffer.concat(chunks), response, gone.signal));
   } catch (error) {
     if (!(error instanceof AppError) || response.headersSent) throw error;
     const { code, message, details, retryAfterSeconds } = error;
@@ -205,6 +207,7 @@ async function serve(
 
 function callOf(
   account: string,
+  keyId: string,
   { headers }: IncomingMessage,
   body: Buffer,
   response: ServerResponse,
@@ -215,9 +218,19 @@ function callOf(
   return {
     principal:
       as === 'key'
-        ? { kind: 'key', accountId: account, keyId: 'key_1', keyType: 'INFERENCE' }
+        ? {
+            kind: 'key',
+            role: 'inference',
+            accountId: account,
+            keyId,
+            keyType: 'INFERENCE',
+            ancestors: [],
+            rules: [],
+            isBound: false,
+          }
         : {
             kind: 'wallet',
+            role: 'wallet',
             accountId: as === 'stranger' ? null : ((as as string) ?? account),
             wallet,
           },

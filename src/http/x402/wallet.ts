@@ -2,7 +2,7 @@
 import type { Principal, Wallet } from '../../auth/principal.ts';
 import type { EntryRow } from '../../db/tables.ts';
 import { AppError } from '../../errors.ts';
-import { HOUSE_ACCOUNT } from '../../keys.ts';
+import { HOUSE_ACCOUNT } from '../../keys/keys.ts';
 import type { Balance } from '../../ledger/ledger.ts';
 import { formatUsdSix, nanoUsd, subtractUsd } from '../../money.ts';
 import { type Context, sendJson } from '../request.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { HOUSE_ACCOUNT } from '../src/keys.ts';
-import { testStore } from './support/store.ts';
+import { ALL_KEYS, HOUSE_ACCOUNT } from '../../src/keys/keys.ts';
+import { testStore } from '../support/store.ts';
 
 describe('keys', () => {
   it('makes keys of 160 random bits that are told by their prefix and shown once', async () => {
@@ -10,11 +10,14 @@ describe('keys', () => {
     expect(inference.secret).toMatch(/^ck_[0-9a-f]{48}$/);
     expect(admin.secret).toMatch(/^ak_[0-9a-f]{48}$/);
     expect(await store.keys.authenticate(inference.secret)).toEqual({
-      keyId: inference.id,
+      type: 'INFERENCE',
+      ancestors: [],
+      rules: [],
+      isBound: false,
       accountId: HOUSE_ACCOUNT,
       type: 'INFERENCE',
     });
-    const listed = await store.keys.list({ limit: 10, offset: 0 });
+    const listed = await store.keys.list(ALL_KEYS, { limit: 10, offset: 0 });
     expect(listed.map(({ description }) => description).toSorted()).toEqual(['a', 'b']);
     const shown = JSON.stringify(listed);
     expect(shown).not.toContain(inference.secret.slice(3, 20));
@@ -35,10 +38,15 @@ describe('keys', () => {
     await using store = await testStore();
     const { id, secret } = await store.keys.create({ type: 'INFERENCE', description: '' });
     expect(await store.keys.authenticate(secret)).not.toBeNull();
-    const [, during] = await Promise.all([store.keys.revoke(id), store.keys.authenticate(secret)]);
+    const [, during] = await Promise.all([
+      store.keys.revoke(id, ALL_KEYS),
+      store.keys.authenticate(secret),
+    ]);
     expect(during === null || during.keyId === id).toBe(true);
     expect(await store.keys.authenticate(secret)).toBeNull();
-    await expect(store.keys.revoke('key_none')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(store.keys.revoke('key_none', ALL_KEYS)).rejects.toMatchObject({
+      code: 'not_found',
+    });
   });
 
   it('ends a key at its time', async () => {
@@ -68,6 +76,6 @@ describe('keys', () => {
     await expect(
       store.keys.create({ type: 'INFERENCE', description: 'x'.repeat(65) }),
     ).rejects.toMatchObject({ code: 'invalid_request' });
-    expect(await store.keys.list({ limit: 10, offset: 0 })).toEqual([]);
+    expect(await store.keys.list(ALL_KEYS, { limit: 10, offset: 0 })).toEqual([]);
   });
 });
