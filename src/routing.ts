@@ -21,12 +21,17 @@ export class Routing {
     this.#channels = byId(channels);
   }
 
-  /** A snapshot, never empty, in the order of the model's routes. AppError no_channel where none exists. */
-  candidates(model: ModelConfig): [Route, ...Route[]] {
+  /**
+   * A snapshot, never empty: channels of these groups, group by group, each in the order of the model's routes. AppError no_channel
+   * where none exists.
+   */
+  candidates(model: ModelConfig, groups: readonly string[]): [Route, ...Route[]] {
     const routes: Route[] = [];
-    for (const route of model.routes) {
-      const channel = this.#channels.get(route.channel);
-      if (channel) routes.push({ channel, upstreamModel: route.model });
+    for (const group of groups) {
+      for (const route of model.routes) {
+        const channel = this.#channels.get(route.channel);
+        if (channel?.group === group) routes.push({ channel, upstreamModel: route.model });
+      }
     }
     const [first, ...others] = routes;
     if (first) return [first, ...others];

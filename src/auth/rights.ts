@@ -11,7 +11,7 @@ export type Right =
   | 'provider_keys' // store and remove keys of providers
   | 'usage' // what was used: an inference key by itself and those that it made
   | 'billing' // what the account was charged, in full
-  | 'wallet.read' // balance and transactions of a wallet
+  | 'wallet.read' // balance and transactions of the wallet that owns the account
   | 'payouts.ask' // ask for unspent money back
   | 'admin'; // run the shop
 
@@ -24,7 +24,7 @@ export const RIGHTS: Record<Right, readonly Role[]> = {
   provider_keys: ['operator', 'admin', 'wallet'],
   usage: ['operator', 'admin', 'inference', 'wallet'],
   billing: ['operator', 'admin', 'wallet'],
-  'wallet.read': ['wallet'],
+  'wallet.read': ['operator', 'admin', 'inference', 'wallet'],
   'payouts.ask': ['wallet'],
   admin: ['operator'],
 };

@@ -5,8 +5,9 @@
 import type { Catalogue } from '../catalogue.ts';
 import type { ModelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
+import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
-import { type NanoUsd, ZERO_USD } from '../money.ts';
+import { formatUsd, type NanoUsd, ZERO_USD } from '../money.ts';
 import { findProvider } from '../providers/index.ts';
 import type { Route, Routing } from '../routing.ts';
 import { readCredits, requireWithin } from './budget.ts';
@@ -39,7 +40,11 @@ export class Chat {
   /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
   async run(call: ChatCall): Promise<void> {
     const { ledger, log } = this.#options;
-    const { parsed, route, provider, plan } = this.#prepare(call.body, call.maxCredits);
+    const { parsed, route, provider, plan } = this.#prepare(
+      call.body,
+      call.maxCredits,
+      rulesOf(call),
+    );
     const hold = await this.#reserve(call, plan, route);
     const settlement = new Settlement(ledger, log, hold);
     if (call.signal.aborted) {
@@ -61,19 +66,21 @@ export class Chat {
 
   /** Throws what `run` would refuse in a request before it looks at any money. `maxCredits`: X-Max-Credits, or null. */
   check(body: Buffer, maxCredits: string | null): void {
-    this.#prepare(body, maxCredits);
+    this.#prepare(body, maxCredits, NO_RULES);
   }
 
-  #prepare(body: Buffer, maxCredits: string | null) {
+  #prepare(body: Buffer, maxCredits: string | null, rules: readonly KeyRules[]) {
     const { catalogue, routing, creditUsd } = this.#options;
     const parsed = parseRequest(body);
     const entry = catalogue.entry(parsed.request.model);
     requireText(entry.model);
-    const [route] = routing.candidates(entry.model);
+    requireModel(rules, entry.model);
+    const [route] = routing.candidates(entry.model, groupsOf(rules));
     const provider = findProvider(route.channel.provider);
     const plan = planRequest(parsed, entry);
     const approved = [parsed.maxCredits, readCredits(maxCredits, 'X-Max-Credits')];
     requireWithin(plan.ceiling, approved, creditUsd);
+    requireAllowed(plan.ceiling, mostPerRequest(rules));
     return { parsed, route, provider, plan };
   }
 
@@ -108,6 +115,7 @@ export class Chat {
       return await this.#options.ledger.reserve({
         accountId: principal.accountId,
         keyId: principal.kind === 'key' ? principal.keyId : null,
+        ancestors: principal.kind === 'key' ? principal.ancestors : NO_KEYS,
         amount: plan.ceiling,
         atLeast,
         minimumAvailable,
@@ -123,6 +131,22 @@ export class Chat {
       throw new AppError('credit_exhausted', error.message, { details: error.details ?? {} });
     }
   }
+}
+
+const NO_RULES: readonly KeyRules[] = [];
+const NO_KEYS: readonly string[] = [];
+
+function rulesOf({ principal }: ChatCall): readonly KeyRules[] {
+  return principal.kind === 'key' ? principal.rules : NO_RULES;
+}
+
+/** What a key may spend on one request bounds what it may cost, not what it turns out to. */
+function requireAllowed(ceiling: NanoUsd, most: NanoUsd | null): void {
+  if (most === null || ceiling <= most) return;
+  throw new AppError(
+    'max_credits_exceeded',
+    `This request may cost ${formatUsd(ceiling)} USD; this API key allows ${formatUsd(most)} USD a request.`,
+  );
 }
 
 function requireText(model: ModelConfig): void {

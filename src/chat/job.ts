@@ -7,10 +7,9 @@ import type { Route } from '../routing.ts';
 import type { Upstream } from '../upstream.ts';
 import { type Charge, chargeFor, type Ending } from './charge.ts';
 import type { ChatCall } from './call.ts';
-import { balanceHeaders, type Headers } from './headers.ts';
+import { balanceHeaders, type Headers, type Standing } from './headers.ts';
 import type { Plan } from './plan.ts';
 import type { Settlement } from './settlement.ts';
-import type { Balance } from '../ledger/ledger.ts';
 
 export interface Tools {
   upstream: Upstream;
@@ -37,11 +36,11 @@ export function chargeOf(job: Job, ending: Ending, measured: Measured): Charge |
   return chargeFor(job.plan, ending, measured, job.outputLimit, job.settlement.hold.amount);
 }
 
-export function answerHeaders(job: Job, contentType: string, balance: Balance | null): Headers {
+export function answerHeaders(job: Job, contentType: string, standing: Standing | null): Headers {
   const headers: Headers = { 'content-type': contentType };
   if (job.outputLimit !== job.request.outputLimit) {
     headers['x-max-tokens-applied'] = String(job.outputLimit);
   }
-  if (balance) balanceHeaders(headers, balance);
+  if (standing) balanceHeaders(headers, standing);
   return headers;
 }

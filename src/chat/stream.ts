@@ -117,8 +117,8 @@ class StreamRun implements UpstreamSink {
   #sendHead(): void {
     if (this.#hasHead) return;
     this.#hasHead = true;
-    const { balance } = this.#job.settlement.hold;
-    const headers = answerHeaders(this.#job, 'text/event-stream; charset=utf-8', balance);
+    const { hold } = this.#job.settlement;
+    const headers = answerHeaders(this.#job, 'text/event-stream; charset=utf-8', hold);
     headers['x-accel-buffering'] = 'no';
     this.#job.call.reply.head(200, headers);
   }

@@ -51,7 +51,7 @@ export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promi
     throw failed(said ? `The upstream failed: ${said}` : 'The upstream sent no chat answer.');
   }
   const resolution = await job.settlement.finish(chargeOf(job, 'ended', measured));
-  const headers = answerHeaders(job, 'application/json', resolution?.balance ?? null);
+  const headers = answerHeaders(job, 'application/json', resolution);
   if (resolution) headers['x-request-cost'] = formatUsd(resolution.charged);
   const body = withoutSecrets(answer.body, job.secrets);
   headers['content-length'] = String(body.length);

@@ -1,7 +1,9 @@
 /** POST /chat/completions of both dialects: the request handed to the chat, and its raw answer. */
 import type { Chat } from '../chat/chat.ts';
 import type { ChatReply } from '../chat/call.ts';
+import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
+import { budgetModeOf } from '../keys/rules.ts';
 import { minimumOf, type Offer } from './payable.ts';
 import { type Context, goneSignal } from './request.ts';
 import type { StepOptions } from './steps.ts';
@@ -25,7 +27,7 @@ export function chatRoute(chat: Chat, { config }: StepOptions) {
       principal,
       requestId,
       body,
-      mode: budgetMode(ctx),
+      mode: budgetMode(ctx) ?? usualMode(principal),
       dialect: dialect === 'v1' ? 'v1' : 'venice',
       maxCredits: maxCredits(ctx),
       minimumAvailable: minimumOf(ctx, config),
@@ -35,9 +37,13 @@ export function chatRoute(chat: Chat, { config }: StepOptions) {
   };
 }
 
-function budgetMode({ req }: Context): 'clamp' | 'refuse' {
-  const said = req.headers['x-budget-mode'] ?? 'clamp';
-  if (said === 'clamp' || said === 'refuse') return said;
+function usualMode(principal: Principal): 'clamp' | 'refuse' {
+  return principal.kind === 'key' ? budgetModeOf(principal.rules) : 'clamp';
+}
+
+function budgetMode({ req }: Context): 'clamp' | 'refuse' | undefined {
+  const said = req.headers['x-budget-mode'];
+  if (said === undefined || said === 'clamp' || said === 'refuse') return said;
   throw new AppError('invalid_request', 'X-Budget-Mode: must be clamp or refuse.');
 }
 

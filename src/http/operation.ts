@@ -7,8 +7,7 @@ import { requireRight, type Right } from '../auth/rights.ts';
 import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
 import { type Context, readBody, sendJson } from './request.ts';
-import type { StepOptions } from './steps.ts';
-import { identify } from './steps.ts';
+import { identify, type IdentifyOptions } from './steps.ts';
 
 export interface Operation<Body = unknown, Query = unknown> {
   summary: string;
@@ -49,14 +48,14 @@ export function operation<Body = undefined, Query = undefined>(
 const MAX_BODY_BYTES = 256 * 1024;
 
 export function runOperation(
-  options: Pick<StepOptions, 'keys' | 'accounts' | 'siwx'>,
+  options: IdentifyOptions,
   { right, body, query, status = 200, run }: Operation,
 ) {
   return async (ctx: Context): Promise<void> => {
     const { state } = ctx;
     if (right !== null) {
       if (state.credentials.payments.length) throw paidForNothing();
-      state.principal = requireRight(await identify(options, state.credentials), right);
+      state.principal = requireRight(await identify(options, ctx), right);
     }
     const call: Call = {
       principal: state.principal!,

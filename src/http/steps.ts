@@ -8,6 +8,7 @@ import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { type AuthenticatedKey, HOUSE_ACCOUNT, type Keys } from '../keys/keys.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { requireIp } from '../keys/rules.ts';
 import type { Log } from '../log.ts';
 import { type PaymentHeader, readPaymentHeader } from '../payments/header.ts';
 import type { Deposited, Payments } from '../payments/payments.ts';
@@ -118,14 +119,18 @@ export function whileOpen({ closedBecause }: StepOptions) {
   };
 }
 
+export type IdentifyOptions = Pick<StepOptions, 'keys' | 'accounts' | 'siwx' | 'clientIp'>;
+
 /** Signed in by API key or wallet; null without credentials. A bad credential is a 401, never a 402. */
 export async function identify(
-  options: Pick<StepOptions, 'keys' | 'accounts' | 'siwx'>,
-  { apiKey, signIn }: Credentials,
+  options: IdentifyOptions,
+  { req, state }: Pick<Context, 'req' | 'state'>,
 ): Promise<Principal | null> {
+  const { apiKey, signIn } = state.credentials;
   if (apiKey !== null) {
     const key = await options.keys.authenticate(apiKey);
     if (!key) throw new AppError('invalid_credential', 'This API key does not work.');
+    requireIp(key.rules, () => options.clientIp(req));
     return keyPrincipal(key);
   }
   if (signIn === null) return null;
@@ -147,8 +152,8 @@ export function authenticate(options: StepOptions) {
     const { credentials } = state;
     if (credentials.payments.length) {
       state.payment = readPaymentHeader(credentials.payments);
-      state.principal = await payingWallet(options, credentials, state.payment);
-    } else state.principal = await identify(options, credentials);
+      state.principal = await payingWallet(options, ctx, state.payment);
+    } else state.principal = await identify(options, ctx);
     await next();
   };
 }
@@ -156,9 +161,10 @@ export function authenticate(options: StepOptions) {
 /** Whom a payment is in conflict with is told before anything is settled. Answers the wallet that signed in beside it. */
 export async function payingWallet(
   options: StepOptions,
-  credentials: Credentials,
+  ctx: Pick<Context, 'req' | 'state'>,
   payment: PaymentHeader,
 ): Promise<Principal | null> {
+  const { credentials } = ctx.state;
   if (credentials.apiKey !== null) {
     throw new AppError(
       'conflicting_credentials',
@@ -167,7 +173,7 @@ export async function payingWallet(
   }
   if (credentials.signIn === null) return null;
   const { payer } = await options.payments.decode(payment);
-  const principal = await identify(options, credentials);
+  const principal = await identify(options, ctx);
   if (principal?.kind === 'wallet' && isPayer(principal.wallet, payer)) return principal;
   throw new AppError(
     'conflicting_credentials',

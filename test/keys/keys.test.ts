@@ -10,7 +10,7 @@ describe('keys', () => {
     expect(inference.secret).toMatch(/^ck_[0-9a-f]{48}$/);
     expect(admin.secret).toMatch(/^ak_[0-9a-f]{48}$/);
     expect(await store.keys.authenticate(inference.secret)).toEqual({
-      type: 'INFERENCE',
+      keyId: inference.id,
       ancestors: [],
       rules: [],
       isBound: false,

@@ -22,7 +22,7 @@ export function topUp(options: StepOptions) {
       throw topUpRequired(options, { amount, url, description: 'Top up a prepaid balance' });
     }
     const payment = readPaymentHeader(payments);
-    await payingWallet(options, state.credentials, payment);
+    await payingWallet(options, ctx, payment);
     const deposited = await options.payments.deposit(payment);
     paymentHeaders(ctx, deposited);
     const { balance, payer, credited, paymentId } = deposited;

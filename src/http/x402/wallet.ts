@@ -1,5 +1,6 @@
 /** What a wallet may ask about itself: balance, transactions, payments. Venice's wire shapes, mounted under three prefixes. */
 import type { Principal, Wallet } from '../../auth/principal.ts';
+import { requireRight } from '../../auth/rights.ts';
 import type { EntryRow } from '../../db/tables.ts';
 import { AppError } from '../../errors.ts';
 import { HOUSE_ACCOUNT } from '../../keys/keys.ts';
@@ -91,9 +92,9 @@ function reach(principal: Principal): [] | [Wallet] {
 }
 
 async function signedIn(ctx: Context, options: StepOptions): Promise<Principal> {
-  const { credentials, origin } = ctx.state;
-  const principal = await identify(options, credentials);
-  if (principal) return principal;
+  const { origin } = ctx.state;
+  const principal = await identify(options, ctx);
+  if (principal) return requireRight(principal, 'wallet.read');
   throw new AppError('invalid_sign_in', 'Sign in with the wallet: send SIGN-IN-WITH-X.', {
     details: { reason: 'missing', challenge: options.siwx.challenge(`${origin}${ctx.path}`) },
   });
