@@ -1,5 +1,6 @@
 /** The composition root: builds each part once, in order. */
 import { createSiwx } from './auth/siwx.ts';
+import { Web3Keys } from './auth/web3-key.ts';
 import { Catalogue } from './catalogue.ts';
 import { contractWalletVerifier } from './chains/contract-wallet.ts';
 import { createRail } from './chains/index.ts';
@@ -79,7 +80,12 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const gate = { closed: starting() as AppError | null };
   const tools = { clock, log, origins, limits, clientIp: clientIp(server.trustedProxies) };
   const spending = new KeySpending(ledger.read);
-  const parts = { keys, spending, accounts, ledger, siwx, payments, chat, catalogue };
+  const web3Keys = new Web3Keys({
+    secret: store.secretFor('web3 keys'),
+    clock,
+    useNonce: (id, expiresAtMs) => ledger.useNonce(id, expiresAtMs),
+  });
+  const parts = { keys, spending, web3Keys, accounts, ledger, siwx, payments, chat, catalogue };
   const closedBecause = () => gate.closed;
   const http = createHttpServer({
     ...parts,

@@ -1,5 +1,6 @@
 /** Every URL on one page; a line is its policy. */
 import Router from '@koa/router';
+import type { Web3Keys } from '../auth/web3-key.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
@@ -18,13 +19,16 @@ import {
   listApiKeys,
   updateApiKey,
 } from './venice/api-keys.ts';
+import { createKey, getKey, listKeys, revokeKey, updateKey } from './venice/keys.ts';
 import { listVeniceModels } from './venice/models.ts';
+import { createWeb3Key, web3Token } from './venice/web3-key.ts';
 import { topUp } from './x402/top-up.ts';
 import { balance, payment, transactions } from './x402/wallet.ts';
 
 export interface RouterOptions extends StepOptions {
   chat: Chat;
   spending: KeySpending;
+  web3Keys: Web3Keys;
   catalogue: Catalogue;
 }
 
@@ -75,9 +79,17 @@ export function createRouter(options: RouterOptions): Routes {
   serve('post', '/api/v1/api_keys', createApiKey(options));
   serve('patch', '/api/v1/api_keys', updateApiKey(options));
   serve('delete', '/api/v1/api_keys', deleteApiKey(options));
+  serve('get', '/api/v1/api_keys/generate_web3_key', web3Token(options));
+  serve('post', '/api/v1/api_keys/generate_web3_key', createWeb3Key(options));
   // After every /api_keys/… of a name of its own.
   serve('get', '/api/v1/api_keys/:id', getApiKey(options));
   serve('delete', '/api/v1/api_keys/:id', deleteApiKey(options));
+
+  serve('get', '/api/v1/keys', listKeys(options));
+  serve('post', '/api/v1/keys', createKey(options));
+  serve('get', '/api/v1/keys/:id', getKey(options));
+  serve('patch', '/api/v1/keys/:id', updateKey(options));
+  serve('delete', '/api/v1/keys/:id', revokeKey(options));
 
   return { router, operations };
 }

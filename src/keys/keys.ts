@@ -195,12 +195,18 @@ export class Keys {
   }
 
   /** Errors: not_found for a key outside the scope, invalid_request where it would do more than the key it comes from. */
-  async update(id: string, changes: KeyChanges, scope: KeyScope, by: By): Promise<KeyInfo> {
+  async update(
+    id: string,
+    changes: KeyChanges | ((old: KeyInfo) => KeyChanges),
+    scope: KeyScope,
+    by: By,
+  ): Promise<KeyInfo> {
     const row = await this.#ledger.write(async (tx) => {
       const old = await keyInScope(tx.db, id, scope);
       if (old.state !== 'active') throw new AppError('not_found', 'This key was revoked.');
-      const row = changed(old, changes);
-      if (changes.expiresAtMs !== undefined) requireFuture(row.expires_at, tx.nowMs);
+      const wanted = typeof changes === 'function' ? changes(shown(old)) : changes;
+      const row = changed(old, wanted);
+      if (wanted.expiresAtMs !== undefined) requireFuture(row.expires_at, tx.nowMs);
       requireNarrower(row, readRules(row.rules), await keysAbove(tx.db, row));
       await tx.db.updateTable('api_keys').set(row).where('id', '=', id).execute();
       const detail = { before: told(old), after: told(row) };

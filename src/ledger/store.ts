@@ -1,5 +1,5 @@
 /** Opens the data directory: lock, database, mode stamp, seals, what the last process left behind. */
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, rm, statfs, stat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Accounts } from '../accounts.ts';
@@ -40,6 +40,8 @@ export interface Store {
   accounts: Accounts;
   keys: Keys;
   masterKey: Buffer;
+  /** A secret of its own for each purpose, the same as long as the data directory lives. */
+  secretFor(purpose: string): Buffer;
   /** Gives back holds whose time is over, forgets used-up nonces, saves the head of the seals. */
   sweep(): Promise<void>;
   close(): Promise<void>;
@@ -82,6 +84,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       accounts,
       keys,
       masterKey: key,
+      secretFor: (purpose) => createHmac('sha256', pepper).update(`farebox ${purpose}`).digest(),
       sweep: upkeep.sweep,
       close: () => closeStore(parts, upkeep.stop),
     };

@@ -1,9 +1,8 @@
 /** /api/v1/api_keys, as Venice has them (seeds 003 and 004): strict bodies, `consumptionLimit` when created, plural when read. */
 import { z } from 'zod';
-import type { Principal } from '../../auth/principal.ts';
 import type { Clock } from '../../clock.ts';
 import { AppError } from '../../errors.ts';
-import type { CreatedKey, KeyInfo, Keys } from '../../keys/keys.ts';
+import type { CreatedKey, KeyInfo, Keys, NewKey } from '../../keys/keys.ts';
 import { NO_LIMITS, readLimits } from '../../keys/limits.ts';
 import type { KeySpending } from '../../keys/spending.ts';
 import { formatUsd } from '../../money.ts';
@@ -82,21 +81,20 @@ export function createApiKey({ keys }: ApiKeysOptions) {
     answer: created,
     mints: true,
     run: async ({ principal, body }) => {
-      const { apiKeyType: type, description: text, limitPeriod: period } = body;
-      const key = await keys.create(
-        {
-          ...originOf(principal),
-          type,
-          description: text,
-          limits: { ...NO_LIMITS, ...defined(body.consumptionLimit) },
-          limitPeriod: period,
-          expiresAtMs: endOf(body.expiresAt),
-        },
-        byOf(principal),
-      );
-      return createdAnswer(key);
+      const key = { ...originOf(principal), ...newKeyOf(body) };
+      return createdAnswer(await keys.create(key, byOf(principal)));
     },
   });
+}
+
+export function newKeyOf(body: z.infer<typeof createBody>): NewKey {
+  return {
+    type: body.apiKeyType,
+    description: body.description,
+    limits: { ...NO_LIMITS, ...defined(body.consumptionLimit) },
+    limitPeriod: body.limitPeriod,
+    expiresAtMs: endOf(body.expiresAt),
+  };
 }
 
 /** The one time that the key is shown. */
@@ -187,15 +185,11 @@ export function deleteApiKey({ keys }: ApiKeysOptions) {
     run: async ({ principal, query, params }) => {
       const id = params['id'] ?? query.id;
       if (id === undefined) throw missingId();
-      await keys.revoke(id, revokeScope(principal), byOf(principal));
+      // Ending a key widens nothing, so whoever sees it may.
+      await keys.revoke(id, readScope(principal), byOf(principal));
       return { success: true };
     },
   });
-}
-
-/** Ending a key widens nothing: an ADMIN key with limits ends any key of its account, itself among them. */
-export function revokeScope(principal: Principal) {
-  return readScope(principal);
 }
 
 function missingId(): AppError {
