@@ -70,6 +70,11 @@ export interface Json {
   [name: string]: Json;
 }
 
+export function textOf(json: Json | undefined): string {
+  expect(typeof json).toBe('string');
+  return json as unknown as string;
+}
+
 export function listOf(json: Json | undefined): Json[] {
   expect(Array.isArray(json)).toBe(true);
   return json as unknown as Json[];

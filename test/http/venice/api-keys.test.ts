@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { listOf, startApp, type TestApp } from '../../support/app.ts';
+import { listOf, textOf, startApp, type TestApp } from '../../support/app.ts';
 import { documentedApi } from '../../support/openapi.ts';
 import { manualClock } from '../../support/store.ts';
 
@@ -56,7 +56,7 @@ describe('/api/v1/api_keys', () => {
     listing.expectAnswer('get', '/api_keys', 200, listed.json);
     const keys = listOf(listed.json['data']);
     expect(keys).toHaveLength(6);
-    const full = keys.find((key) => String(key['description']) === FULL.description)!;
+    const full = keys.find((key) => textOf(key['description']) === FULL.description)!;
     expect(full).toMatchObject({
       apiKeyType: 'INFERENCE',
       consumptionLimits: { usd: 50, diem: 10, vcu: 30 },
@@ -66,7 +66,7 @@ describe('/api/v1/api_keys', () => {
       usage: { trailingSevenDays: { usd: '0.00', diem: '0', vcu: '0' } },
       lastUsedAt: null,
     });
-    const unlimited = keys.find((key) => String(key['description']) === 'no end')!;
+    const unlimited = keys.find((key) => textOf(key['description']) === 'no end')!;
     expect(unlimited).not.toHaveProperty('currentPeriodUsage');
     expect(unlimited).toMatchObject({
       consumptionLimits: { usd: null, diem: null, vcu: null },
@@ -79,12 +79,12 @@ describe('/api/v1/api_keys', () => {
     const { app, admin } = await withAdmin();
     await using _app = app;
     const made = await app.post(PATH, FULL, admin);
-    const secret = String(made.json['data']?.['apiKey']);
+    const secret = textOf(made.json['data']?.['apiKey']);
     expect(secret).toMatch(/^ck_/);
     const listed = await app.get(PATH, admin);
     expect(listed.text).not.toContain(secret);
     expect(listed.text).toContain(`"last6Chars":"${secret.slice(-6)}"`);
-    const one = await app.get(`${PATH}/${String(made.json['data']?.['id'])}`, admin);
+    const one = await app.get(`${PATH}/${textOf(made.json['data']?.['id'])}`, admin);
     expect(one.text).not.toContain(secret);
     expect(one.json['data']).toMatchObject({ last6Chars: secret.slice(-6) });
   });
@@ -221,7 +221,7 @@ describe('/api/v1/api_keys', () => {
     const sum = (list: number[]) => Number(list.reduce((a, b) => a + b, 0).toFixed(9));
     expect(Number(data?.['usage']?.['trailingSevenDays']?.['usd'])).toBe(sum(costs.slice(-7)));
     expect(Number(data?.['currentPeriodUsage']?.['usd'])).toBe(costs.at(-1));
-    const lastUsed = Date.parse(String(data?.['lastUsedAt']));
+    const lastUsed = Date.parse(textOf(data?.['lastUsedAt']));
     expect(clock.ms - lastUsed).toBeLessThan(60_000);
     await app.check();
   });

@@ -3,7 +3,7 @@ import bs58 from 'bs58';
 import nacl from 'tweetnacl';
 import { privateKeyToAccount, generatePrivateKey } from 'viem/accounts';
 import { describe, expect, it } from 'vitest';
-import { chatBody, listOf, type Json, startApp, type TestApp } from '../../support/app.ts';
+import { chatBody, listOf, textOf, type Json, startApp, type TestApp } from '../../support/app.ts';
 import { manualClock } from '../../support/store.ts';
 
 const KEYS = '/api/v1/keys';
@@ -24,7 +24,7 @@ async function send(app: TestApp, method: string, path: string, headers: object,
 async function mint(app: TestApp, by: object, fields: object = {}) {
   const made = await send(app, 'POST', KEYS, by, fields);
   expect([made.status, made.text]).toEqual([201, made.text]);
-  return { id: String(made.json['id']), secret: String(made.json['key']), json: made.json };
+  return { id: textOf(made.json['id']), secret: textOf(made.json['key']), json: made.json };
 }
 
 async function walletKey(app: TestApp, fields: object = {}, usd = '5') {
@@ -205,7 +205,7 @@ describe('keys that come from keys', () => {
     // A rule taken on above binds below at once.
     const wallet = parent.json['accountId'];
     const { keys } = app.app.store;
-    const scope = { accountId: String(wallet), under: null };
+    const scope = { accountId: textOf(wallet), under: null };
     await keys.update(parent.id, { rules: { models: ['gpt'] } }, scope, { actor: 'test' });
     expect((await app.chat(bearer(child.secret))).status).toBe(403);
     await app.check();
@@ -229,7 +229,7 @@ describe('keys that come from keys', () => {
       expect((await send(app, 'DELETE', `${KEYS}/${id}`, as)).status).toBe(404);
     }
     const seen = listOf((await send(app, 'GET', KEYS, as)).json['data']).map(({ id }) =>
-      String(id),
+      textOf(id),
     );
     expect(seen.toSorted()).toEqual([child.id, grandchild.id].toSorted());
     expect(
@@ -314,7 +314,7 @@ describe('keys that come from keys', () => {
 
 describe('generate_web3_key', () => {
   const account = privateKeyToAccount(generatePrivateKey());
-  const tokenOf = async (app: TestApp) => String((await app.get(WEB3)).json['data']?.['token']);
+  const tokenOf = async (app: TestApp) => textOf((await app.get(WEB3)).json['data']?.['token']);
 
   it('gives an EVM wallet a key of its own account', async () => {
     await using app = await startApp();
@@ -337,7 +337,7 @@ describe('generate_web3_key', () => {
       limitPeriod: 'LIFETIME',
       expiresAt: null,
     });
-    const poor = await app.chat(bearer(String(made.json['data']?.['apiKey'])));
+    const poor = await app.chat(bearer(textOf(made.json['data']?.['apiKey'])));
     expect(poor.status).toBe(402);
     const again = await app.post(WEB3, body);
     expect(again.status).toBe(400);
