@@ -12,6 +12,7 @@ import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts';
 import { AppError } from './errors.ts';
 import { clientIp } from './http/client-ip.ts';
 import { Origins, originsOf } from './http/origins.ts';
+import type { RouteEntry } from './http/router.ts';
 import { createHttpServer } from './http/server.ts';
 import { KeySpending } from './keys/spending.ts';
 import { openStore, type Store } from './ledger/store.ts';
@@ -36,6 +37,8 @@ export interface App {
   config: Config;
   store: Store;
   payments: Payments;
+  /** Every route, with who may call it. */
+  routes: readonly RouteEntry[];
   /** Where clients dial it; known once it listens. */
   readonly url: string;
   /** Serves; answers the port. */
@@ -107,6 +110,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     config,
     store,
     payments,
+    routes: http.routes,
     get url() {
       return origins.dialled(undefined);
     },

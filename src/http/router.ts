@@ -1,5 +1,6 @@
 /** Every URL on one page; a line is its policy. */
 import Router from '@koa/router';
+import type { Right } from '../auth/rights.ts';
 import type { Web3Keys } from '../auth/web3-key.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Chat } from '../chat/chat.ts';
@@ -32,16 +33,21 @@ export interface RouterOptions extends StepOptions {
   catalogue: Catalogue;
 }
 
+type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
+type Step = (ctx: Context, next: Next) => unknown;
+
 export interface RouteEntry {
-  method: 'get' | 'post' | 'patch' | 'put' | 'delete';
+  method: Method;
   path: string;
-  operation: Operation;
+  /** Null: anybody. */
+  right: Right | null;
+  /** Of a management route; null for the others. */
+  operation: Operation | null;
 }
 
 export interface Routes {
   router: Router<State>;
-  /** The management routes, as they are described. */
-  operations: readonly RouteEntry[];
+  table: readonly RouteEntry[];
 }
 
 export function createRouter(options: RouterOptions): Routes {
@@ -52,29 +58,35 @@ export function createRouter(options: RouterOptions): Routes {
   const chatPaid = payable(options, chatOffer(options.chat));
   const chat = chatRoute(options.chat, options);
   const { catalogue } = options;
-  const operations: RouteEntry[] = [];
-  const serve = (method: RouteEntry['method'], path: string, operation: Operation): void => {
-    operations.push({ method, path, operation });
+  const table: RouteEntry[] = [];
+  const on = (method: Method, path: string, right: Right | null, ...steps: Step[]): void => {
+    table.push({ method, path, right, operation: null });
+    router[method](path, ...steps);
+  };
+  const serve = (method: Method, path: string, operation: Operation): void => {
+    table.push({ method, path, right: operation.right, operation });
     router[method](path, open, runOperation(options, operation));
   };
 
-  router.get(['/health', '/api/health'], health);
-  router.get('/ready', open, ready);
-  router.get('/auth.md', open, authPage);
+  on('get', '/health', null, health);
+  on('get', '/api/health', null, health);
+  on('get', '/ready', null, open, ready);
+  on('get', '/auth.md', null, open, authPage);
 
-  router.get('/v1/models', open, listModels(catalogue));
-  router.get('/v1/models/*id', open, getModel(catalogue));
-  router.get('/api/v1/models', open, listVeniceModels(catalogue));
+  on('get', '/v1/models', null, open, listModels(catalogue));
+  on('get', '/v1/models/*id', null, open, getModel(catalogue));
+  on('get', '/api/v1/models', null, open, listVeniceModels(catalogue));
 
-  router.post('/v1/chat/completions', open, signedIn, chatPaid, chat);
-  router.post('/api/v1/chat/completions', open, signedIn, chatPaid, chat);
+  on('post', '/v1/chat/completions', 'infer', open, signedIn, chatPaid, chat);
+  on('post', '/api/v1/chat/completions', 'infer', open, signedIn, chatPaid, chat);
 
   for (const prefix of ['/x402', '/v1/x402', '/api/v1/x402']) {
-    router.post(`${prefix}/top-up`, open, topUp(options));
-    router.get(`${prefix}/balance/:wallet`, open, balance(options));
-    router.get(`${prefix}/transactions/:wallet`, open, transactions(options));
-    router.get(`${prefix}/payments/:id`, open, payment(options));
+    on('post', `${prefix}/top-up`, null, open, topUp(options));
+    on('get', `${prefix}/balance/:wallet`, 'wallet.read', open, balance(options));
+    on('get', `${prefix}/transactions/:wallet`, 'wallet.read', open, transactions(options));
+    on('get', `${prefix}/payments/:id`, 'wallet.read', open, payment(options));
   }
+
   serve('get', '/api/v1/api_keys', listApiKeys(options));
   serve('post', '/api/v1/api_keys', createApiKey(options));
   serve('patch', '/api/v1/api_keys', updateApiKey(options));
@@ -91,7 +103,7 @@ export function createRouter(options: RouterOptions): Routes {
   serve('patch', '/api/v1/keys/:id', updateKey(options));
   serve('delete', '/api/v1/keys/:id', revokeKey(options));
 
-  return { router, operations };
+  return { router, table };
 }
 
 /** For a path that exists under another method. */

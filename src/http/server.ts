@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { cors } from './cors.ts';
 import { errorAnswer } from './errors.ts';
 import type { Next, State } from './request.ts';
-import { createRouter, methodNotAllowed, type RouterOptions } from './router.ts';
+import { createRouter, methodNotAllowed, type RouteEntry, type RouterOptions } from './router.ts';
 import { boundary } from './steps.ts';
 
 export interface HttpOptions extends RouterOptions {
@@ -17,6 +17,8 @@ export interface HttpOptions extends RouterOptions {
 }
 
 export interface HttpServer {
+  /** Every route, with who may call it. */
+  routes: readonly RouteEntry[];
   /** Answers the port. */
   listen(): Promise<number>;
   /**
@@ -37,7 +39,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const work = { running: 0 };
   const app = new Koa<State>();
   app.silent = true;
-  const { router } = createRouter(options);
+  const { router, table } = createRouter(options);
   app.use(async (_ctx, next: Next) => {
     work.running += 1;
     try {
@@ -62,6 +64,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   });
   server.on('drop', dropLogger(log));
   return {
+    routes: table,
     listen: () => listen(server, options.server),
     close: (drainMs) => drain(server, work, drainMs),
   };
