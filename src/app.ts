@@ -54,48 +54,27 @@ const SETTLEMENTS_WAIT_MS = 10_000;
 
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const { clock = systemClock, log = silentLog } = overrides;
-  const { limits, server, creditUsd } = config;
+  const { limits, server } = config;
   await using opened = new AsyncDisposableStack();
-  const store = await openLedger(config, { ...overrides, clock, log });
-  opened.defer(() => store.close());
-  const { ledger, accounts, keys } = store;
-
-  const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = overrides;
-  const catalogue = new Catalogue(config.models);
-  const routing = new Routing(channelsOf(config, demoUrl));
-  const upstream = new Upstream(limits);
-  opened.defer(() => upstream.close());
-  const chat = new Chat({ ledger, catalogue, routing, upstream, limits, creditUsd, clock, log });
-
-  const { networks } = config.payments;
-  const rails = await createRails(config, { ...overrides, clock, log });
-  const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log });
-
   const origins = new Origins();
-  const siwx = createSiwx({
-    siwx: config.siwx,
-    origins: origins.list,
-    networks: networks.map(({ network }) => network),
-    useNonce: (id, expiresAtMs) => ledger.useNonce(id, expiresAtMs),
-    verifyContractWallet: contractWalletVerifier(networks),
-    clock,
-  });
+  const { store, ...parts } = await createParts(
+    config,
+    { ...overrides, clock, log },
+    { origins, opened },
+  );
+  const { payments } = parts;
+
   const gate = { closed: starting() as AppError | null };
-  const tools = { clock, log, origins, limits, clientIp: clientIp(server.trustedProxies) };
-  const spending = new KeySpending(ledger.read);
-  const web3Keys = new Web3Keys({
-    secret: store.secretFor('web3 keys'),
-    clock,
-    useNonce: (id, expiresAtMs) => ledger.useNonce(id, expiresAtMs),
-  });
-  const parts = { keys, spending, web3Keys, accounts, ledger, siwx, payments, chat, catalogue };
-  const closedBecause = () => gate.closed;
   const http = createHttpServer({
     ...parts,
-    ...tools,
+    clock,
+    log,
+    origins,
+    limits,
     server,
+    clientIp: clientIp(server.trustedProxies),
     config: config.payments,
-    closedBecause,
+    closedBecause: () => gate.closed,
   });
 
   let paymentsStarted = Promise.resolve();
@@ -126,6 +105,43 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     },
     close: () => resources.disposeAsync(),
   };
+}
+
+/** Everything below HTTP, in order; what must be closed again is on the stack. */
+async function createParts(
+  config: Config,
+  tools: Tools,
+  { origins, opened }: { origins: Origins; opened: AsyncDisposableStack },
+) {
+  const { clock, log } = tools;
+  const { limits, creditUsd } = config;
+  const store = await openLedger(config, tools);
+  opened.defer(() => store.close());
+  const { ledger, accounts, keys } = store;
+  const useNonce = (id: string, expiresAtMs: number) => ledger.useNonce(id, expiresAtMs);
+
+  const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = tools;
+  const catalogue = new Catalogue(config.models);
+  const routing = new Routing(channelsOf(config, demoUrl));
+  const upstream = new Upstream(limits);
+  opened.defer(() => upstream.close());
+  const chat = new Chat({ ledger, catalogue, routing, upstream, limits, creditUsd, clock, log });
+
+  const { networks } = config.payments;
+  const rails = await createRails(config, tools);
+  const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log });
+
+  const siwx = createSiwx({
+    siwx: config.siwx,
+    origins: origins.list,
+    networks: networks.map(({ network }) => network),
+    useNonce,
+    verifyContractWallet: contractWalletVerifier(networks),
+    clock,
+  });
+  const spending = new KeySpending(ledger.read);
+  const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
+  return { store, ledger, accounts, keys, spending, web3Keys, siwx, payments, chat, catalogue };
 }
 
 type Tools = Overrides & Required<Pick<Overrides, 'clock' | 'log'>>;
