@@ -10,56 +10,234 @@ interface Face {
   v1: string;
   /** /api/v1: `code`. */
   venice: string;
+  /** One sentence for docs/errors.md. */
+  meaning: string;
   /** Whether the error's details are for the caller. */
   isDetailed?: true;
 }
 
-const FACES: Record<ErrorCode, Face> = {
-  invalid_request: face(400, 'invalid_request', 'INVALID_REQUEST', true),
-  invalid_json: face(400, 'invalid_json', 'INVALID_REQUEST', true),
-  unsupported_parameter: face(400, 'unsupported_parameter', 'UNSUPPORTED_PARAMETER', true),
-  model_not_found: face(404, 'model_not_found', 'MODEL_NOT_FOUND'),
-  conflicting_credentials: face(400, 'conflicting_credentials', 'CONFLICTING_CREDENTIALS'),
-  invalid_credential: face(401, 'invalid_credential', 'AUTHENTICATION_FAILED'),
-  invalid_sign_in: face(401, 'invalid_sign_in', 'X402_INVALID_SIGN_IN', true),
-  wallet_mismatch: face(403, 'wallet_mismatch', 'X402_WALLET_MISMATCH'),
-  forbidden: face(403, 'forbidden', 'FORBIDDEN'),
-  account_frozen: face(403, 'account_frozen', 'ACCOUNT_FROZEN'),
-  not_found: face(404, 'not_found', 'NOT_FOUND'),
-  method_not_allowed: face(405, 'method_not_allowed', 'METHOD_NOT_ALLOWED'),
-  payment_required: face(402, 'payment_required', 'PAYMENT_REQUIRED'),
-  insufficient_balance: face(402, 'insufficient_credits', 'PAYMENT_REQUIRED'),
-  credit_exhausted: face(402, 'insufficient_credits', 'INSUFFICIENT_BALANCE'),
-  max_credits_exceeded: face(400, 'max_credits_exceeded', 'MAX_CREDITS_EXCEEDED'),
-  spend_limit_exceeded: face(402, 'spend_limit_exceeded', 'API_KEY_USD_SPEND_LIMIT_EXCEEDED'),
-  invalid_payment: face(400, 'invalid_payment', 'X402_INVALID_PAYMENT', true),
-  payment_verification_failed: face(
-    400,
-    'payment_verification_failed',
-    'PAYMENT_VERIFICATION_FAILED',
-    true,
-  ),
-  payment_conflict: face(409, 'payment_conflict', 'PAYMENT_CONFLICT', true),
-  payment_pending: face(503, 'payment_pending', 'X402_SETTLEMENT_PENDING', true),
-  body_too_large: face(413, 'body_too_large', 'PAYLOAD_TOO_LARGE'),
-  headers_too_large: face(431, 'headers_too_large', 'HEADERS_TOO_LARGE'),
-  unsupported_media_type: face(415, 'unsupported_media_type', 'UNSUPPORTED_MEDIA_TYPE'),
-  request_timeout: face(408, 'request_timeout', 'REQUEST_TIMEOUT'),
-  rate_limited: face(429, 'rate_limit_exceeded', 'RATE_LIMIT_EXCEEDED'),
-  upstream_failed: face(502, 'upstream_failed', 'INFERENCE_FAILED'),
-  upstream_rejected: face(400, 'upstream_rejected', 'INVALID_REQUEST', true),
-  upstream_timeout: face(504, 'upstream_timeout', 'INFERENCE_TIMEOUT'),
-  upstream_busy: face(429, 'upstream_busy', 'MODEL_OVERLOADED'),
-  no_channel: face(503, 'no_channel', 'MODEL_AT_CAPACITY'),
-  unavailable: face(503, 'unavailable', 'SERVICE_UNAVAILABLE'),
-  not_configured: face(503, 'not_configured', 'NOT_CONFIGURED'),
-  client_closed: face(499, 'client_closed', 'CLIENT_CLOSED'),
-  internal: face(500, 'internal_error', 'INTERNAL_ERROR'),
+/** The whole list. `npm run docs` writes docs/errors.md from it. */
+export const FACES: Record<ErrorCode, Face> = {
+  invalid_request: {
+    status: 400,
+    v1: 'invalid_request',
+    venice: 'INVALID_REQUEST',
+    meaning: 'A field is wrong; the message names it and says what would be right.',
+    isDetailed: true,
+  },
+  invalid_json: {
+    status: 400,
+    v1: 'invalid_json',
+    venice: 'INVALID_REQUEST',
+    meaning: 'The body is not JSON.',
+    isDetailed: true,
+  },
+  unsupported_parameter: {
+    status: 400,
+    v1: 'unsupported_parameter',
+    venice: 'UNSUPPORTED_PARAMETER',
+    meaning: 'A parameter that names state at the upstream, or changes what the upstream charges.',
+    isDetailed: true,
+  },
+  model_not_found: {
+    status: 404,
+    v1: 'model_not_found',
+    venice: 'MODEL_NOT_FOUND',
+    meaning: 'No model of this name is for sale.',
+  },
+  conflicting_credentials: {
+    status: 400,
+    v1: 'conflicting_credentials',
+    venice: 'CONFLICTING_CREDENTIALS',
+    meaning: 'Credentials of two payers in one request. Nothing was settled.',
+  },
+  invalid_credential: {
+    status: 401,
+    v1: 'invalid_credential',
+    venice: 'AUTHENTICATION_FAILED',
+    meaning: 'An API key that is missing, unknown, revoked or expired.',
+  },
+  invalid_sign_in: {
+    status: 401,
+    v1: 'invalid_sign_in',
+    venice: 'X402_INVALID_SIGN_IN',
+    meaning: 'A SIGN-IN-WITH-X header that does not hold; `details.reason` says why.',
+    isDetailed: true,
+  },
+  wallet_mismatch: {
+    status: 403,
+    v1: 'wallet_mismatch',
+    venice: 'X402_WALLET_MISMATCH',
+    meaning: 'Signed in as another wallet than the path names.',
+  },
+  forbidden: {
+    status: 403,
+    v1: 'forbidden',
+    venice: 'FORBIDDEN',
+    meaning: 'Not yours, or not allowed for this key, address or model.',
+  },
+  account_frozen: {
+    status: 403,
+    v1: 'account_frozen',
+    venice: 'ACCOUNT_FROZEN',
+    meaning: 'The operator froze the account. Running requests end; new ones do not start.',
+  },
+  not_found: {
+    status: 404,
+    v1: 'not_found',
+    venice: 'NOT_FOUND',
+    meaning: 'There is nothing here, or it is somebody else’s.',
+  },
+  method_not_allowed: {
+    status: 405,
+    v1: 'method_not_allowed',
+    venice: 'METHOD_NOT_ALLOWED',
+    meaning: 'The path exists under other methods; `Allow` lists them.',
+  },
+  payment_required: {
+    status: 402,
+    v1: 'payment_required',
+    venice: 'PAYMENT_REQUIRED',
+    meaning: 'No credential on a paid route: the body says what to pay and how to sign in.',
+  },
+  insufficient_balance: {
+    status: 402,
+    v1: 'insufficient_credits',
+    venice: 'PAYMENT_REQUIRED',
+    meaning: 'The prepaid balance is too small; a top-up cures it.',
+  },
+  credit_exhausted: {
+    status: 402,
+    v1: 'insufficient_credits',
+    venice: 'INSUFFICIENT_BALANCE',
+    meaning: 'The account of this API key cannot cover the request.',
+  },
+  max_credits_exceeded: {
+    status: 400,
+    v1: 'max_credits_exceeded',
+    venice: 'MAX_CREDITS_EXCEEDED',
+    meaning: 'The request may cost more than was approved for it. Nothing was sent.',
+  },
+  spend_limit_exceeded: {
+    status: 402,
+    v1: 'spend_limit_exceeded',
+    venice: 'API_KEY_USD_SPEND_LIMIT_EXCEEDED',
+    meaning: 'A limit of this API key, or of a key that it comes from, leaves too little.',
+  },
+  invalid_payment: {
+    status: 400,
+    v1: 'invalid_payment',
+    venice: 'X402_INVALID_PAYMENT',
+    meaning: 'A payment header that cannot be read, or pays for what is not offered.',
+    isDetailed: true,
+  },
+  payment_verification_failed: {
+    status: 400,
+    v1: 'payment_verification_failed',
+    venice: 'PAYMENT_VERIFICATION_FAILED',
+    meaning: 'The payment does not hold. Nothing was broadcast.',
+    isDetailed: true,
+  },
+  payment_conflict: {
+    status: 409,
+    v1: 'payment_conflict',
+    venice: 'PAYMENT_CONFLICT',
+    meaning: 'The same payment or payment identifier was used for something else.',
+    isDetailed: true,
+  },
+  payment_pending: {
+    status: 503,
+    v1: 'payment_pending',
+    venice: 'X402_SETTLEMENT_PENDING',
+    meaning: 'The outcome is not known yet: send the same payment again, never a new one.',
+    isDetailed: true,
+  },
+  body_too_large: {
+    status: 413,
+    v1: 'body_too_large',
+    venice: 'PAYLOAD_TOO_LARGE',
+    meaning: 'The body is larger than this server takes.',
+  },
+  headers_too_large: {
+    status: 431,
+    v1: 'headers_too_large',
+    venice: 'HEADERS_TOO_LARGE',
+    meaning: 'The headers are larger than this server takes.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    v1: 'unsupported_media_type',
+    venice: 'UNSUPPORTED_MEDIA_TYPE',
+    meaning: 'The body is of a type that this route does not take.',
+  },
+  request_timeout: {
+    status: 408,
+    v1: 'request_timeout',
+    venice: 'REQUEST_TIMEOUT',
+    meaning: 'The request did not arrive in time.',
+  },
+  rate_limited: {
+    status: 429,
+    v1: 'rate_limit_exceeded',
+    venice: 'RATE_LIMIT_EXCEEDED',
+    meaning: 'Too many requests; `Retry-After` says when to come again. Nothing was charged.',
+  },
+  upstream_failed: {
+    status: 502,
+    v1: 'upstream_failed',
+    venice: 'INFERENCE_FAILED',
+    meaning: 'The upstream failed. Nothing was charged.',
+  },
+  upstream_rejected: {
+    status: 400,
+    v1: 'upstream_rejected',
+    venice: 'INVALID_REQUEST',
+    meaning: 'The upstream refused the content of this request. Nothing was charged.',
+    isDetailed: true,
+  },
+  upstream_timeout: {
+    status: 504,
+    v1: 'upstream_timeout',
+    venice: 'INFERENCE_TIMEOUT',
+    meaning: 'The upstream did not answer in time. Nothing was charged.',
+  },
+  upstream_busy: {
+    status: 429,
+    v1: 'upstream_busy',
+    venice: 'MODEL_OVERLOADED',
+    meaning: 'The upstream has too much to do. Nothing was charged.',
+  },
+  no_channel: {
+    status: 503,
+    v1: 'no_channel',
+    venice: 'MODEL_AT_CAPACITY',
+    meaning: 'No channel serves this model at the moment.',
+  },
+  unavailable: {
+    status: 503,
+    v1: 'unavailable',
+    venice: 'SERVICE_UNAVAILABLE',
+    meaning: 'Starting, stopping, or out of storage; `Retry-After` says when to come again.',
+  },
+  not_configured: {
+    status: 503,
+    v1: 'not_configured',
+    venice: 'NOT_CONFIGURED',
+    meaning: 'This server is not set up yet.',
+  },
+  client_closed: {
+    status: 499,
+    v1: 'client_closed',
+    venice: 'CLIENT_CLOSED',
+    meaning: 'The caller left before its answer.',
+  },
+  internal: {
+    status: 500,
+    v1: 'internal_error',
+    venice: 'INTERNAL_ERROR',
+    meaning: 'A fault of ours; the request id finds it in the log.',
+  },
 };
-
-function face(status: number, v1: string, venice: string, isDetailed?: true): Face {
-  return { status, v1, venice, ...(isDetailed && { isDetailed }) };
-}
 
 /** Where the thrower names no time. */
 const RETRY_AFTER_SECONDS = 5;
