@@ -8,6 +8,7 @@ import { AppError } from '../errors.ts';
 import type { KeySpending } from '../keys/spending.ts';
 import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
+import { openapi } from './discovery/openapi.ts';
 import { getModel, listModels } from './openai/models.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { payable } from './payable.ts';
@@ -72,6 +73,7 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/api/health', null, health);
   on('get', '/ready', null, open, ready);
   on('get', '/auth.md', null, open, authPage);
+  on('get', '/openapi.json', null, open, openapi(table));
 
   on('get', '/v1/models', null, open, listModels(catalogue));
   on('get', '/v1/models/*id', null, open, getModel(catalogue));
