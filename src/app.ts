@@ -1,4 +1,5 @@
 /** The composition root: builds each part once, in order. */
+import { isDeepStrictEqual } from 'node:util';
 import { createSiwx } from './auth/siwx.ts';
 import { Web3Keys } from './auth/web3-key.ts';
 import { Catalogue } from './catalogue.ts';
@@ -43,6 +44,11 @@ export interface App {
   readonly url: string;
   /** Serves; answers the port. */
   listen(): Promise<number>;
+  /**
+   * Takes over models, prices and channels; requests under way keep those that they began with. Answers the other settings that
+   * changed, which a restart takes over. Throws, and changes nothing, where a price cannot be used.
+   */
+  reload(next: Config): string[];
   /** Ends what is under way, within the configured time, and closes everything. */
   close(): Promise<void>;
 }
@@ -57,12 +63,12 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const { limits, server } = config;
   await using opened = new AsyncDisposableStack();
   const origins = new Origins();
-  const { store, ...parts } = await createParts(
+  const { store, routing, demoUrl, ...parts } = await createParts(
     config,
     { ...overrides, clock, log },
     { origins, opened },
   );
-  const { payments } = parts;
+  const { payments, catalogue } = parts;
 
   const gate = { closed: starting() as AppError | null };
   const http = createHttpServer({
@@ -103,9 +109,26 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       sayListening(config, { port, url, log });
       return port;
     },
+    reload: (next) => {
+      catalogue.replace(next.models);
+      routing.replace(channelsOf(next, demoUrl));
+      return ONLY_AT_START.filter((name) => !isDeepStrictEqual(config[name], next[name]));
+    },
     close: () => resources.disposeAsync(),
   };
 }
+
+const ONLY_AT_START = [
+  'mode',
+  'server',
+  'dataDir',
+  'logLevel',
+  'secrets',
+  'payments',
+  'siwx',
+  'limits',
+  'creditUsd',
+] as const satisfies (keyof Config)[];
 
 /** Everything below HTTP, in order; what must be closed again is on the stack. */
 async function createParts(
@@ -141,7 +164,8 @@ async function createParts(
   });
   const spending = new KeySpending(ledger.read);
   const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
-  return { store, ledger, accounts, keys, spending, web3Keys, siwx, payments, chat, catalogue };
+  const forHttp = { ledger, accounts, keys, spending, web3Keys, siwx, payments, chat, catalogue };
+  return { store, routing, demoUrl, ...forHttp };
 }
 
 type Tools = Overrides & Required<Pick<Overrides, 'clock' | 'log'>>;

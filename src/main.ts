@@ -87,7 +87,10 @@ function say(text: string): true {
 /** Serves until a signal; then what is under way ends first. */
 async function runServer(start: typeof serve): Promise<boolean> {
   const signalled = firstSignal();
+  let reload = () => {};
+  process.on('SIGHUP', () => reload());
   const serving = await start(command, die);
+  reload = () => serving.reload();
   await signalled;
   setTimeout(() => die(new Error('the server did not end in time')), STOP_MS).unref();
   await serving.close();

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -145,6 +145,44 @@ describe('the server', () => {
     await using server = await serve(sandbox());
     server.child.kill('SIGINT');
     expect(await server.end('SIGINT')).toBe(0);
+  });
+
+  it('reads models, prices and channels again on SIGHUP, and keeps the old ones where the new are wrong', async () => {
+    const { SANDBOX: _live, ...environment } = sandbox();
+    const file = join(environment['DATA_DIR']!, 'farebox.yaml');
+    const model = (id: string, usd: string) =>
+      `channels: [{ id: main, provider: openai, base_url: 'http://127.0.0.1:9/v1', api_key: sk-test-0123456789 }]\nmodels:\n  - { id: ${id}, type: text, context: 1000, max_output: 100, default_output: 10, routes: [{ channel: main }], price: { rules: [{ unit: input_token, per: 1000000, usd: '${usd}' }, { unit: output_token, per: 1000000, usd: '1' }] } }\n`;
+    await mkdir(environment['DATA_DIR']!, { recursive: true });
+    await writeFile(file, model('first', '1'));
+    await using server = await serve(environment);
+    const ids = async () => {
+      const list = (await (await fetch(`${server.url}/v1/models`)).json()) as {
+        data: { id: string }[];
+      };
+      return list.data.map(({ id }) => id);
+    };
+    const said = async (event: string, times: number) => {
+      const deadline = Date.now() + 10_000;
+      while (server.err().split(`"${event}"`).length <= times && Date.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    expect(await ids()).toContain('first');
+    await writeFile(file, model('second', '1'));
+    server.child.kill('SIGHUP');
+    await said('reloaded', 1);
+    expect(await ids()).toContain('second');
+    expect(await ids()).not.toContain('first');
+    await writeFile(file, model('third', 'free'));
+    server.child.kill('SIGHUP');
+    await said('not_reloaded', 1);
+    expect(await ids()).toContain('second');
+    await writeFile(file, `${model('third', '2')}payments: { minimum_top_up_usd: '2' }\n`);
+    server.child.kill('SIGHUP');
+    await said('restart_to_apply', 1);
+    expect(server.err()).toContain('"changed":"payments"');
+    expect(await ids()).toContain('third');
+    expect(await server.end('SIGTERM')).toBe(0);
   });
 
   it('is alone on its data directory and on its port', async () => {

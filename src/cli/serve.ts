@@ -1,19 +1,21 @@
 /** `serve`: the server itself, until a signal or a failed storage ends it. */
 import { isIPv6 } from 'node:net';
 import { parseArgs } from 'node:util';
-import { createApp } from '../app.ts';
+import { type App, createApp } from '../app.ts';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { startControl } from '../control.ts';
-import { createLog } from '../log.ts';
+import { createLog, type Log } from '../log.ts';
 import type { Command } from './command.ts';
 
 export const SERVE_HELP = `farebox serve [--json]
-Serves until SIGTERM or SIGINT, then ends what is under way and exits 0. Settings: see README.md and config/example.env.
+Serves until SIGTERM or SIGINT, then ends what is under way and exits 0. SIGHUP reads models, prices and channels again. Settings: see README.md and config/example.env.
   --json    say where it answers as JSON`;
 
 export interface Serving {
+  /** Reads the settings again; where they are wrong, the old ones stay. */
+  reload(): void;
   close(): Promise<void>;
 }
 
@@ -40,12 +42,24 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
   else command.print(`Farebox answers at ${url}${mode === 'sandbox' ? ', with play money' : ''}`);
   const running = started.move();
   return {
+    reload: () => reload(app, command, log),
     close: async () => {
       log.info('stopping');
       await running.disposeAsync();
       log.info('stopped');
     },
   };
+}
+
+function reload(app: App, command: Command, log: Log): void {
+  try {
+    const next = loadConfig(command.environment, { cwd: command.cwd });
+    const needsRestart = app.reload(next);
+    log.info('reloaded', { models: next.models.length, channels: next.channels.length });
+    if (needsRestart.length) log.warn('restart_to_apply', { changed: needsRestart.join(', ') });
+  } catch (error) {
+    log.error('not_reloaded', { error });
+  }
 }
 
 function hostIn({ server: { host } }: Config): string {
