@@ -1,7 +1,7 @@
 /** What is for sale. A reload replaces the whole list at once; a request keeps the entry that it began with. */
 import type { ModelConfig } from './config/config.ts';
 import { AppError } from './errors.ts';
-import { type CompiledPrice, compilePrice } from './pricing.ts';
+import { type CompiledPrice, compilePrice } from './pricing/tokens.ts';
 
 export interface CatalogueEntry {
   model: ModelConfig;
@@ -45,7 +45,7 @@ function compile(models: ModelConfig[]): Map<string, CatalogueEntry> {
   for (const model of models) {
     try {
       const unpriced = model.type === 'embedding' ? (['output_token'] as const) : [];
-      const price = compilePrice(model.price.rules, model.price.version, [...unpriced]);
+      const price = compilePrice(model.price, [...unpriced]);
       entries.set(model.id, { model, price });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

@@ -1,5 +1,5 @@
 /** Works out by hand what a request costs, without the code that charges for it. */
-import type { ModelConfig, PriceUnit } from '../../src/config/config.ts';
+import type { ModelConfig } from '../../src/config/config.ts';
 import { type NanoUsd, nanoUsd, parseUsd } from '../../src/money.ts';
 
 export interface OpenAiUsage {
@@ -10,9 +10,9 @@ export interface OpenAiUsage {
 const MILLION = 1_000_000n;
 
 /** Nano-USD for a million units. */
-function rate(model: ModelConfig, unit: PriceUnit): bigint {
+function rate(model: ModelConfig, unit: string): bigint {
   const rule = model.price.rules.find((each) => each.unit === unit);
-  return rule ? (BigInt(parseUsd(rule.usd)) * MILLION) / BigInt(rule.per) : 0n;
+  return rule ? (BigInt(parseUsd(rule.usd)) * MILLION) / BigInt(rule.per ?? 1) : 0n;
 }
 
 export function costOf(model: ModelConfig, usage: OpenAiUsage): NanoUsd {
@@ -24,6 +24,6 @@ export function costOf(model: ModelConfig, usage: OpenAiUsage): NanoUsd {
 }
 
 export function priceText(model: ModelConfig): string {
-  const usd = (unit: PriceUnit) => Number(rate(model, unit)) / 1e9;
+  const usd = (unit: string) => Number(rate(model, unit)) / 1e9;
   return `$${usd('input_token')} and $${usd('output_token')} a million`;
 }

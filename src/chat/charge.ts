@@ -1,6 +1,6 @@
 /** What an answer costs its caller, by what arrived of it: the table "What is charged" of docs/money.md. */
 import { type NanoUsd, nanoUsd } from '../money.ts';
-import { priceOf } from '../pricing.ts';
+import { priceOf } from '../pricing/tokens.ts';
 import type { Measured, Usage } from '../providers/provider.ts';
 import { outputTokensOf } from '../tokens.ts';
 import type { Plan } from './plan.ts';

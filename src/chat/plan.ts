@@ -1,7 +1,7 @@
 /** What one request may cost, and what of it a smaller hold still covers. */
 import type { CatalogueEntry } from '../catalogue.ts';
 import type { NanoUsd } from '../money.ts';
-import { affordableOutput, dearestUsage, priceOf } from '../pricing.ts';
+import { affordableOutput, ceilingOf } from '../pricing/tokens.ts';
 import type { ChatRequest } from '../providers/provider.ts';
 import { estimateText, inputTokens } from '../tokens.ts';
 import type { ParsedRequest } from './request.ts';
@@ -34,7 +34,7 @@ export function planPrefix(body: Buffer, facts: Facts, entry: CatalogueEntry): P
 function plan(entry: CatalogueEntry, facts: Facts, input: number): Plan {
   const { model, price } = entry;
   const outputLimit = Math.min(facts.outputLimit ?? model.defaultOutput, model.maxOutput);
-  const cost = (limit: number) => priceOf(price, dearestUsage(price, input, limit * facts.n));
+  const cost = (limit: number) => ceilingOf(price, input, limit * facts.n);
   return {
     entry,
     inputTokens: input,

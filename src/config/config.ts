@@ -1,6 +1,7 @@
 /** The settings of one server, after environment and YAML were read, checked and joined. Everything below is plain data. */
 import type { NanoUsd } from '../money.ts';
 import type { LogLevel } from '../log.ts';
+import type { TokenPrices } from '../pricing/tokens.ts';
 
 export type Mode = 'live' | 'sandbox';
 export type Family = 'eip155' | 'solana';
@@ -94,22 +95,6 @@ export interface ChannelConfig {
   vendor: string | null;
 }
 
-export type PriceUnit =
-  | 'input_token'
-  | 'cached_input_token'
-  | 'cache_write_token'
-  | 'output_token'
-  | 'reasoning_token'
-  | 'request';
-
-export interface PriceRule {
-  unit: PriceUnit;
-  /** The price is for this many units. */
-  per: number;
-  /** Decimal string of US dollars, as written; pricing.ts alone multiplies it. */
-  usd: string;
-}
-
 export interface ModelConfig {
   id: string;
   type: 'text' | 'embedding';
@@ -117,7 +102,7 @@ export interface ModelConfig {
   maxOutput: number;
   defaultOutput: number;
   routes: { channel: string; model: string }[];
-  price: { rules: PriceRule[]; version: string };
+  price: TokenPrices;
 }
 
 export interface LimitsConfig {

@@ -1,6 +1,8 @@
 /** `models`: every one routed and priced, or refused; what has no price is never free. */
 import { createHash } from 'node:crypto';
-import type { ModelConfig, PriceRule, PriceUnit } from './config.ts';
+import type { Rule, When } from '../pricing/rules.ts';
+import { compilePrice, type TokenPrices, type TokenUnit } from '../pricing/tokens.ts';
+import type { ModelConfig } from './config.ts';
 import type { Faults, Path } from './fault.ts';
 import { nearest } from './fault.ts';
 import type { RawModel, RawPrices } from './raw.ts';
@@ -8,14 +10,28 @@ import type { RawModel, RawPrices } from './raw.ts';
 const DEFAULT_OUTPUT = 4_096;
 const VERSION_HEX = 16;
 
-/** Names a rule list: the same for the same prices however they are spelled ("2", "2.00"). */
-export function priceVersion(rules: readonly PriceRule[]): string {
-  const canonical = rules.map(({ unit, per, usd }) => [
+/** Names a price: the same for the same prices however they are spelled ("2", "2.00"). */
+export function priceVersion({
+  rules,
+  markup = '1',
+  minCharge = '0',
+}: Omit<TokenPrices, 'version'>): string {
+  const canonical = rules.map(({ unit, per = 1, usd, when }) => [
     unit,
     per,
-    usd.replace(/(\.[0-9]*?)0+$/, '$1').replace(/\.$/, ''),
+    plain(usd),
+    ...(when === undefined ? [] : [when]),
   ]);
-  return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, VERSION_HEX);
+  const more =
+    plain(markup) === '1' && plain(minCharge) === '0' ? [] : [[plain(markup), plain(minCharge)]];
+  return createHash('sha256')
+    .update(JSON.stringify([...canonical, ...more]))
+    .digest('hex')
+    .slice(0, VERSION_HEX);
+}
+
+function plain(usd: string): string {
+  return usd.replace(/(\.[0-9]*?)0+$/, '$1').replace(/\.$/, '');
 }
 
 /** `channelIds`: null when the channels are faulty themselves, so that routes cannot be checked. */
@@ -104,31 +120,56 @@ function readRoutes(
 function readPrice(raw: RawModel, path: Path, faults: Faults): ModelConfig['price'] {
   const at = [...path, 'price'];
   const rules = readRules(raw.price, at, faults);
+  const prices = {
+    rules,
+    markup: raw.price?.markup ?? '1',
+    minCharge: raw.price?.min_charge ?? '0',
+  };
+  const price = { ...prices, version: priceVersion(prices) };
   const isWhole = raw.price?.rules?.every((rule) => rule?.unit !== undefined) ?? false;
-  const needed: PriceUnit[] =
-    raw.type === 'embedding' ? ['input_token'] : ['input_token', 'output_token'];
-  const missing = needed.filter((unit) => !rules.some((rule) => rule.unit === unit));
-  if (isWhole && missing.length > 0) {
-    faults.add(
-      [...at, 'rules'],
-      `must price ${missing.join(' and ')}: what has no price is not sold`,
-    );
-  }
-  return { rules, version: priceVersion(rules) };
+  if (isWhole) requirePriced(price, raw.type, [...at, 'rules'], faults);
+  return price;
 }
 
-/** Ordered, the first rule of a unit wins; a second one would never be used, which nobody means. */
-function readRules(raw: RawPrices | undefined, path: Path, faults: Faults): PriceRule[] {
-  const seen = new Set<PriceUnit>();
+/** Every length of input has a price, or the model is not sold. */
+function requirePriced(
+  price: TokenPrices,
+  type: RawModel['type'],
+  path: Path,
+  faults: Faults,
+): void {
+  const unpriced: TokenUnit[] = type === 'embedding' ? ['output_token'] : [];
+  const missing = (['input_token', 'output_token'] as const).filter(
+    (unit) => !unpriced.includes(unit) && !price.rules.some((rule) => rule.unit === unit),
+  );
+  if (missing.length > 0) {
+    faults.add(path, `must price ${missing.join(' and ')}: what has no price is not sold`);
+    return;
+  }
+  try {
+    compilePrice(price, unpriced);
+  } catch (error) {
+    faults.add(
+      path,
+      `must price every request: ${error instanceof Error ? error.message : 'they do not'}`,
+    );
+  }
+}
+
+/** Ordered; a rule behind one of its unit without a condition would never be used, which nobody means. */
+function readRules(raw: RawPrices | undefined, path: Path, faults: Faults): Rule[] {
+  const seen = new Set<TokenUnit>();
   return (raw?.rules ?? []).flatMap((rule, n) => {
     if (rule?.unit === undefined) return [];
-    const { unit, per, usd } = rule;
+    const { unit, per, usd, when } = rule;
     if (seen.has(unit))
       faults.add(
         [...path, 'rules', n, 'unit'],
         `must not come twice: an earlier rule prices ${unit}`,
       );
-    seen.add(unit);
-    return [{ unit, per, usd: usd ?? '0' }];
+    if (when === undefined) seen.add(unit);
+    return [
+      { unit, per, usd: usd ?? '0', ...(when !== undefined && { when: { ...when } as When }) },
+    ];
   });
 }

@@ -2,6 +2,9 @@
  * The settings file as it stands after the schema was applied: defaults are filled in, and what the schema refused is gone, so
  * that the rest can still be checked. Hence everything without a default may be missing.
  */
+import type { Range } from '../pricing/rules.ts';
+import type { TokenUnit } from '../pricing/tokens.ts';
+
 export interface RawFile {
   server: {
     public_url: string | null;
@@ -88,16 +91,13 @@ export interface RawModel {
 
 export interface RawPrices {
   rules?: (RawRule | undefined)[];
+  markup: string;
+  min_charge: string;
 }
 
 export interface RawRule {
-  unit?:
-    | 'input_token'
-    | 'cached_input_token'
-    | 'cache_write_token'
-    | 'output_token'
-    | 'reasoning_token'
-    | 'request';
+  unit?: TokenUnit;
   per: number;
   usd?: string;
+  when?: { input_tokens?: Range };
 }

@@ -341,9 +341,17 @@ describe('priceVersion', () => {
   const rules = [{ unit: 'input_token' as const, per: 1_000_000, usd: '2' }];
 
   it('is the same for the same prices, however they are spelled', () => {
-    expect(priceVersion([{ ...rules[0]!, usd: '2.00' }])).toBe(priceVersion(rules));
-    expect(priceVersion([{ ...rules[0]!, usd: '20' }])).not.toBe(priceVersion(rules));
-    expect(priceVersion([{ ...rules[0]!, usd: '2.01' }])).not.toBe(priceVersion(rules));
-    expect(priceVersion([{ ...rules[0]!, per: 1 }])).not.toBe(priceVersion(rules));
+    expect(priceVersion({ rules: [{ ...rules[0]!, usd: '2.00' }] })).toBe(priceVersion({ rules }));
+    expect(priceVersion({ rules: [{ ...rules[0]!, usd: '20' }] })).not.toBe(
+      priceVersion({ rules }),
+    );
+    expect(priceVersion({ rules: [{ ...rules[0]!, usd: '2.01' }] })).not.toBe(
+      priceVersion({ rules }),
+    );
+    expect(priceVersion({ rules, markup: '1.2' })).not.toBe(priceVersion({ rules }));
+    expect(priceVersion({ rules, markup: '1.0' })).toBe(priceVersion({ rules }));
+    const long = [{ ...rules[0]!, when: { input_tokens: { gt: 5 } } }];
+    expect(priceVersion({ rules: long })).not.toBe(priceVersion({ rules }));
+    expect(priceVersion({ rules: [{ ...rules[0]!, per: 1 }] })).not.toBe(priceVersion({ rules }));
   });
 });

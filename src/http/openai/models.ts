@@ -28,6 +28,16 @@ function described(model: ModelConfig): Record<string, unknown> {
     type: model.type,
     context_window: model.context,
     max_output_tokens: model.maxOutput,
-    pricing: { version: model.price.version, rules: model.price.rules },
+    pricing: pricingOf(model),
+  };
+}
+
+function pricingOf({ price }: ModelConfig): Record<string, unknown> {
+  const { version, rules, markup = '1', minCharge = '0' } = price;
+  return {
+    version,
+    rules,
+    ...(markup !== '1' && { markup }),
+    ...(minCharge !== '0' && { min_charge: minCharge }),
   };
 }

@@ -1,7 +1,8 @@
 /** GET /api/v1/models?type=: Venice's list. */
 import type { Catalogue } from '../../catalogue.ts';
-import type { ModelConfig, PriceRule, PriceUnit } from '../../config/config.ts';
+import type { ModelConfig } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
+import type { Rule } from '../../pricing/rules.ts';
 import { CREATED, OWNER } from '../openai/models.ts';
 import { type Context, sendJson } from '../request.ts';
 
@@ -45,14 +46,16 @@ function described(model: ModelConfig): Record<string, unknown> {
       name: model.id,
       availableContextTokens: model.context,
       maxCompletionTokens: model.maxOutput,
-      pricing: Object.fromEntries(model.price.rules.flatMap(pricing)),
+      pricing: Object.fromEntries(
+        model.price.rules.flatMap((rule) => pricing(rule, model.price.markup ?? '1')),
+      ),
       traits: [],
       offline: false,
     },
   };
 }
 
-const NAMES: Partial<Record<PriceUnit, string>> = {
+const NAMES: Record<string, string | undefined> = {
   input_token: 'input',
   output_token: 'output',
   cached_input_token: 'cache_input',
@@ -60,9 +63,13 @@ const NAMES: Partial<Record<PriceUnit, string>> = {
 };
 
 /** Dollars per million tokens, for people and their tables: what is charged comes from the rule itself. */
-function pricing({ unit, usd, per }: PriceRule): [string, { usd: number; diem: number }][] {
+function pricing(
+  { unit, usd, per = 1, when }: Rule,
+  markup: string,
+): [string, { usd: number; diem: number }][] {
   const name = NAMES[unit];
-  if (name === undefined) return [];
-  const million = Number(((Number(usd) * 1_000_000) / per).toPrecision(12));
+  // What long inputs cost is in /v1/models, rule by rule.
+  if (name === undefined || when !== undefined) return [];
+  const million = Number(((Number(usd) * Number(markup) * 1_000_000) / per).toPrecision(12));
   return [[name, { usd: million, diem: million }]];
 }

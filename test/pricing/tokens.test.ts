@@ -1,12 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Catalogue } from '../src/catalogue.ts';
-import type { PriceRule } from '../src/config/config.ts';
-import { nanoUsd } from '../src/money.ts';
-import { affordableOutput, compilePrice, dearestUsage, priceOf } from '../src/pricing.ts';
-import type { Usage } from '../src/providers/provider.ts';
+import { Catalogue } from '../../src/catalogue.ts';
+import { nanoUsd } from '../../src/money.ts';
+import { Prices, type Rule } from '../../src/pricing/rules.ts';
+import {
+  affordableOutput,
+  ceilingOf,
+  compilePrice as compile,
+  priceOf,
+  type TokenPrices,
+  type TokenUnit,
+} from '../../src/pricing/tokens.ts';
+import type { Usage } from '../../src/providers/provider.ts';
 
-const rule = (unit: PriceRule['unit'], usd: string, per = 1_000_000): PriceRule => ({
+const compilePrice = (rules: Rule[], version: string, unpriced: TokenUnit[] = []) =>
+  compile({ rules, version }, unpriced);
+const rule = (unit: TokenUnit, usd: string, per = 1_000_000): Rule => ({
   unit,
   per,
   usd,
@@ -103,7 +112,7 @@ describe('a price', () => {
     '01',
     '1,5',
     '٣',
-    '0.0000000000001',
+    '0.0000000000000001',
     'NaN',
     '12345678',
   ])('refuses %j as a rate (L-11, L-13)', (usd) => {
@@ -159,7 +168,7 @@ describe('a ceiling', () => {
   );
 
   it('covers every way in which the upstream may split the same counts', () => {
-    const ceiling = priceOf(dear, dearestUsage(dear, 100, 50));
+    const ceiling = ceilingOf(dear, 100, 50);
     fc.assert(
       fc.property(
         fc.nat(100),
@@ -177,7 +186,7 @@ describe('a ceiling', () => {
     fc.assert(
       fc.property(fc.nat(10_000), fc.nat(10_000), (input, output) => {
         for (const price of [simple, dear]) {
-          const budget = priceOf(price, dearestUsage(price, input, output));
+          const budget = ceilingOf(price, input, output);
           expect(affordableOutput(price, input, budget)).toBe(output);
           const less = affordableOutput(price, input, nanoUsd(Math.max(0, budget - 1)));
           expect(less).toBe(Math.max(0, output - 1));
@@ -190,6 +199,136 @@ describe('a ceiling', () => {
     const free = compilePrice([rule('input_token', '1'), rule('output_token', '0')], 'v');
     expect(affordableOutput(free, 10, nanoUsd(10_000))).toBe(Infinity);
     expect(affordableOutput(free, 10, nanoUsd(9_999))).toBe(0);
+  });
+});
+
+describe('prices by length, markups and least charges', () => {
+  const long = { input_tokens: { gt: 272_000 } };
+  const tiered: TokenPrices = {
+    version: 'v',
+    rules: [
+      { ...rule('input_token', '10'), when: long },
+      { ...rule('output_token', '45'), when: long },
+      rule('input_token', '5'),
+      rule('cached_input_token', '0.5'),
+      rule('output_token', '30'),
+    ],
+  };
+
+  it('change at the very token', () => {
+    const price = compile(tiered);
+    expect(priceOf(price, usage(272_000, 10))).toBe(272_000 * 5_000 + 10 * 30_000);
+    expect(priceOf(price, usage(272_001, 10))).toBe(272_001 * 10_000 + 10 * 45_000);
+    expect(ceilingOf(price, 272_001, 10)).toBe(priceOf(price, usage(272_001, 10)));
+  });
+
+  it('hold the dearest that the upstream could count the input as', () => {
+    const odd = compile({
+      version: 'v',
+      rules: [
+        { ...rule('output_token', '1'), when: { input_tokens: { gte: 100 } } },
+        rule('input_token', '1'),
+        rule('output_token', '9'),
+      ],
+    });
+    expect(ceilingOf(odd, 200, 50)).toBe(200 * 1_000 + 50 * 9_000);
+    expect(affordableOutput(odd, 200, ceilingOf(odd, 200, 50))).toBe(50);
+  });
+
+  it('multiply and bound below, with one rounding at the end', () => {
+    const rules = [rule('input_token', '0.0001'), rule('output_token', '0.0001')];
+    const marked = compile({ version: 'v', rules, markup: '1.25', minCharge: '0.000001' });
+    expect(priceOf(marked, usage(4, 0))).toBe(1_000);
+    expect(priceOf(marked, usage(100_000, 1))).toBe(12_501);
+    expect(affordableOutput(marked, 0, nanoUsd(999))).toBe(0);
+    expect(affordableOutput(marked, 0, nanoUsd(1_000))).toBe(8_000);
+  });
+
+  it('say the same as the general rules, whatever the list (U-14)', () => {
+    const amount = fc
+      .tuple(fc.nat(99), fc.nat(999_999))
+      .map(([a, b]) => `${a}.${String(b).padStart(6, '0')}`);
+    const bounds = fc.option(fc.record({ gt: fc.nat(2_000) }), { nil: undefined });
+    const unit = fc.constantFrom<TokenUnit>(
+      'input_token',
+      'output_token',
+      'request',
+      'cached_input_token',
+      'reasoning_token',
+    );
+    const rules = fc.array(fc.tuple(unit, amount, bounds, fc.constantFrom(1, 1_000, 1_000_000)), {
+      maxLength: 6,
+    });
+    fc.assert(
+      fc.property(
+        rules,
+        fc.nat(3_000),
+        fc.nat(3_000),
+        fc.nat(100),
+        fc.nat(100),
+        (list, input, output, cached, thought) => {
+          const all: Rule[] = [
+            ...list.map(([each, usd, when, per]): Rule => ({
+              unit: each,
+              usd,
+              per,
+              ...(when && { when: { input_tokens: when } }),
+            })),
+            rule('input_token', '1'),
+            rule('output_token', '2'),
+          ];
+          const cachedInputTokens = Math.min(cached, input);
+          const reasoningTokens = Math.min(thought, output);
+          const circumstances = { input_tokens: input };
+          const general = new Prices({ rules: all, markup: '1.2' });
+          const isPriced = (name: string) =>
+            all.some(
+              (each) =>
+                each.unit === name &&
+                (!each.when || input > (each.when['input_tokens'] as { gt: number }).gt),
+            );
+          const units: Record<string, number> = { input_token: input, output_token: output };
+          if (isPriced('request')) units['request'] = 1;
+          if (isPriced('cached_input_token')) {
+            units['input_token'] = input - cachedInputTokens;
+            units['cached_input_token'] = cachedInputTokens;
+          }
+          if (isPriced('reasoning_token')) {
+            units['output_token'] = output - reasoningTokens;
+            units['reasoning_token'] = reasoningTokens;
+          }
+          const fast = priceOf(
+            compile({ rules: all, version: 'v', markup: '1.2' }),
+            usage(input, output, { cachedInputTokens, reasoningTokens }),
+          );
+          expect(fast).toBe(general.price(units, circumstances).amount);
+        },
+      ),
+    );
+  });
+
+  it('refuse what tokens are not sold by', () => {
+    const wrong = (more: Partial<Rule>) => () =>
+      compile({
+        version: 'v',
+        rules: [
+          { ...rule('input_token', '1'), ...more },
+          rule('input_token', '1'),
+          rule('output_token', '1'),
+        ],
+      });
+    expect(wrong({ unit: 'image' })).toThrow(/image/);
+    expect(wrong({ when: { quality: 'high' } })).toThrow(/quality/);
+    expect(wrong({ when: { input_tokens: 5 } })).toThrow(/bounds/);
+    expect(wrong({ step: 2 })).toThrow(/step/);
+    const gap = {
+      version: 'v',
+      rules: [
+        { ...rule('input_token', '1'), when: { input_tokens: { lt: 9 } } },
+        rule('output_token', '1'),
+      ],
+    };
+    expect(() => compile(gap)).toThrow(/from 9 input tokens/);
   });
 });
 
