@@ -19,7 +19,7 @@ import { KeySpending } from './keys/spending.ts';
 import { openStore, type Store } from './ledger/store.ts';
 import { type Log, silentLog } from './log.ts';
 import { Payments } from './payments/payments.ts';
-import { Routing } from './routing.ts';
+import { Routing } from './routing/routing.ts';
 import { Upstream } from './upstream.ts';
 
 export interface Overrides {
@@ -145,7 +145,7 @@ async function createParts(
 
   const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = tools;
   const catalogue = new Catalogue(config.models);
-  const routing = new Routing(channelsOf(config, demoUrl));
+  const routing = new Routing(channelsOf(config, demoUrl), { clock });
   const upstream = new Upstream(limits);
   opened.defer(() => upstream.close());
   const chat = new Chat({ ledger, catalogue, routing, upstream, limits, creditUsd, clock, log });

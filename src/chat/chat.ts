@@ -9,10 +9,11 @@ import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/r
 import type { Hold, Ledger } from '../ledger/ledger.ts';
 import { formatUsd, type NanoUsd, ZERO_USD } from '../money.ts';
 import { findProvider } from '../providers/index.ts';
-import type { Route, Routing } from '../routing.ts';
+import type { Outcome } from '../routing/breaker.ts';
+import { outcomeOf, type Route, type Routing } from '../routing/routing.ts';
 import { readCredits, requireWithin } from './budget.ts';
 import type { ChatCall } from './call.ts';
-import type { Job, Tools } from './job.ts';
+import type { Tools } from './job.ts';
 import { limitWithin, type Plan, planPrefix, planRequest } from './plan.ts';
 import { invalidField, parseRequest, peekRequest } from './request.ts';
 import { Settlement } from './settlement.ts';
@@ -40,28 +41,57 @@ export class Chat {
   /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
   async run(call: ChatCall): Promise<void> {
     const { ledger, log } = this.#options;
-    const { parsed, route, provider, plan } = this.#prepare(
-      call.body,
-      call.maxCredits,
-      rulesOf(call),
-    );
-    const hold = await this.#reserve(call, plan, route);
+    const { parsed, routes, plan } = this.#prepare(call.body, call.maxCredits, rulesOf(call));
+    const hold = await this.#reserve(call, plan, routes);
     const settlement = new Settlement(ledger, log, hold);
     if (call.signal.aborted) {
       await settlement.finish(null);
       throw new AppError('client_closed', 'The caller left before its request was sent on.');
     }
-    const job: Job = {
-      call,
-      request: parsed.request,
-      plan,
-      provider,
-      route,
-      outputLimit: limitWithin(plan, hold.amount),
-      settlement,
-      secrets: secretsOf(route.channel),
-    };
-    await (parsed.request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options));
+    const { request } = parsed;
+    const outputLimit = limitWithin(plan, hold.amount);
+    try {
+      await this.#tryInTurn(routes, call, (route) => {
+        const provider = findProvider(route.channel.provider);
+        const secrets = secretsOf(route.channel);
+        const job = { call, request, plan, provider, route, outputLimit, settlement, secrets };
+        return request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options);
+      });
+    } catch (error) {
+      // Nothing of any answer has gone out, so nothing is charged for what was tried.
+      await settlement.finish(null);
+      throw error;
+    }
+  }
+
+  /** Each channel once, until one answers or refuses the request's own content; an attempt throws only while the caller has nothing. */
+  async #tryInTurn(
+    routes: readonly Route[],
+    call: ChatCall,
+    attempt: (route: Route) => Promise<Outcome | 'unknown'>,
+  ): Promise<void> {
+    let failure: AppError | null = null;
+    for (const route of routes) {
+      // Others may have found out meanwhile that it is not fit.
+      if (failure && route.breaker.waitMs() > 0) continue;
+      route.breaker.begin();
+      try {
+        route.breaker.end(await attempt(route));
+        return;
+      } catch (thrown) {
+        failure = asAppError(thrown);
+        const { retryAfterSeconds } = failure;
+        route.breaker.end(
+          outcomeOf(failure),
+          retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1_000,
+        );
+        if (!mayTryElsewhere(failure) || call.signal.aborted) break;
+        const { requestId } = call;
+        const { code } = failure;
+        this.#options.log.warn('attempt_failed', { requestId, channel: route.channel.id, code });
+      }
+    }
+    throw failure ?? new AppError('no_channel', 'No channel serves this model at the moment.');
   }
 
   /** Throws what `run` would refuse in a request before it looks at any money. `maxCredits`: X-Max-Credits, or null. */
@@ -75,13 +105,12 @@ export class Chat {
     const entry = catalogue.entry(parsed.request.model);
     requireText(entry.model);
     requireModel(rules, entry.model);
-    const [route] = routing.candidates(entry.model, groupsOf(rules));
-    const provider = findProvider(route.channel.provider);
+    const routes = routing.candidates(entry.model, groupsOf(rules));
     const plan = planRequest(parsed, entry);
     const approved = [parsed.maxCredits, readCredits(maxCredits, 'X-Max-Credits')];
     requireWithin(plan.ceiling, approved, creditUsd);
     requireAllowed(plan.ceiling, mostPerRequest(rules));
-    return { parsed, route, provider, plan };
+    return { parsed, routes, plan };
   }
 
   /** What this very request may cost, for its 402; null where it cannot be priced. Never throws. */
@@ -107,7 +136,7 @@ export class Chat {
   async #reserve(
     { principal, mode, requestId, minimumAvailable }: ChatCall,
     plan: Plan,
-    route: Route,
+    routes: readonly Route[],
   ): Promise<Hold> {
     const atLeast = mode === 'refuse' ? plan.ceiling : plan.atLeast;
     if (principal.accountId === null) throw emptyWallet(plan, atLeast);
@@ -123,7 +152,7 @@ export class Chat {
         model: plan.entry.model.id,
         requestId,
         priceVersion: plan.entry.price.version,
-        ttlMs: route.channel.timeout.totalMs + HOLD_MARGIN_MS,
+        ttlMs: longestMs(routes) + HOLD_MARGIN_MS,
       });
     } catch (error) {
       const isKey = principal.kind === 'key' && error instanceof AppError;
@@ -131,6 +160,26 @@ export class Chat {
       throw new AppError('credit_exhausted', error.message, { details: error.details ?? {} });
     }
   }
+}
+
+/** All of them, one after the other. */
+function longestMs(routes: readonly Route[]): number {
+  return routes.reduce((sum, { channel }) => sum + channel.timeout.totalMs, 0);
+}
+
+/** Whether the fault may be the channel's; what is wrong with the request is wrong everywhere. */
+function mayTryElsewhere({ code }: AppError): boolean {
+  return (
+    code === 'upstream_failed' ||
+    code === 'upstream_timeout' ||
+    code === 'upstream_busy' ||
+    code === 'no_channel'
+  );
+}
+
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError('internal', 'The request could not be sent.', { cause: error });
 }
 
 const NO_RULES: readonly KeyRules[] = [];

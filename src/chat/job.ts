@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import type { ChatRequest, Measured, Provider } from '../providers/provider.ts';
-import type { Route } from '../routing.ts';
+import type { Route } from '../routing/routing.ts';
 import type { Upstream } from '../upstream.ts';
 import { type Charge, chargeFor, type Ending } from './charge.ts';
 import type { ChatCall } from './call.ts';

@@ -5,6 +5,7 @@
 import { AppError } from '../errors.ts';
 import type { Resolution } from '../ledger/ledger.ts';
 import type { Measured, StreamMeter } from '../providers/provider.ts';
+import type { Outcome } from '../routing/breaker.ts';
 import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../upstream.ts';
 import type { Ending } from './charge.ts';
 import { finalComment } from './headers.ts';
@@ -13,7 +14,8 @@ import { errorEvent } from './stream-error.ts';
 import { redact } from './upstream-errors.ts';
 import { passOn, WholeBody } from './whole.ts';
 
-export function runStream(job: Job, tools: Tools): Promise<void> {
+/** Rejects only while the caller has nothing of an answer; then nothing is settled yet. */
+export function runStream(job: Job, tools: Tools): Promise<Outcome | 'unknown'> {
   return new Promise((resolve, reject) => {
     new StreamRun(job, tools, resolve, reject).start();
   });
@@ -22,7 +24,7 @@ export function runStream(job: Job, tools: Tools): Promise<void> {
 class StreamRun implements UpstreamSink {
   readonly #job: Job;
   readonly #tools: Tools;
-  readonly #resolve: () => void;
+  readonly #resolve: (outcome: Outcome | 'unknown') => void;
   readonly #reject: (error: unknown) => void;
   readonly #meter: StreamMeter;
   readonly #onLeave = () => this.#leave();
@@ -37,7 +39,12 @@ class StreamRun implements UpstreamSink {
   #isFinished = false;
   #stalled: NodeJS.Timeout | null = null;
 
-  constructor(job: Job, tools: Tools, resolve: () => void, reject: (error: unknown) => void) {
+  constructor(
+    job: Job,
+    tools: Tools,
+    resolve: (outcome: Outcome | 'unknown') => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#job = job;
     this.#tools = tools;
     this.#resolve = resolve;
@@ -171,7 +178,7 @@ class StreamRun implements UpstreamSink {
     return true;
   }
 
-  async #finish(ending: Ending, failure: AppError | null): Promise<void> {
+  async #finish(ending: Ending, failure: AppError | null): Promise<Outcome | 'unknown'> {
     const { rest, done } = this.#meter.end();
     const measured = this.#meter.measured();
     const charge = chargeOf(this.#job, ending, measured);
@@ -179,10 +186,12 @@ class StreamRun implements UpstreamSink {
     const isRefused = charge === null && !this.#hasHead;
     if (isRefused) this.#pending = [];
     else this.#writePending();
-    const resolution = await this.#job.settlement.finish(charge);
     if (isRefused) throw failure ?? refusal(measured, this.#job.secrets);
+    const resolution = await this.#job.settlement.finish(charge);
     if (this.#isGone) this.#job.call.reply.end();
     else this.#sayGoodbye(measured, failure, resolution, done);
+    if (this.#isGone) return 'unknown';
+    return measured.isComplete && measured.error === null ? 'good' : 'sick';
   }
 
   #sayGoodbye(

@@ -18,35 +18,25 @@ export interface WholeAnswer {
  * A caller that leaves while the upstream works does not stop it: the answer is awaited within the channel's total time and
  * charged, because the upstream charges for it too.
  */
-export async function runWhole(job: Job, tools: Tools): Promise<void> {
+export async function runWhole(job: Job, tools: Tools): Promise<'good'> {
   const { call, route } = job;
   const request = job.provider.chat(route.channel, job.request, {
     upstreamModel: route.upstreamModel,
     outputLimit: job.outputLimit,
   });
-  let answer: WholeAnswer;
-  try {
-    answer = await new Promise<WholeAnswer>((resolve, reject) => {
-      const sink = new WholeSink(() => !call.signal.aborted, resolve, reject);
-      tools.upstream.send(route.channel, request, sink);
-    });
-  } catch (error) {
-    await job.settlement.finish(null);
-    throw error;
-  }
-  await passOn(job, tools, answer);
+  const answer = await new Promise<WholeAnswer>((resolve, reject) => {
+    const sink = new WholeSink(() => !call.signal.aborted, resolve, reject);
+    tools.upstream.send(route.channel, request, sink);
+  });
+  return passOn(job, tools, answer);
 }
 
-/** Charges a whole answer and gives it to the caller, or throws what it stands for and charges nothing. */
-export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promise<void> {
+/** Charges a whole answer and gives it to the caller, or throws what it stands for: then nothing is settled yet. */
+export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promise<'good'> {
   const refusal = refusalOf(job, tools, answer);
-  if (refusal) {
-    await job.settlement.finish(null);
-    throw refusal;
-  }
+  if (refusal) throw refusal;
   const measured = job.provider.readChat(answer.body);
   if (!measured || (measured.outputBytes === 0 && measured.error !== null)) {
-    await job.settlement.finish(null);
     const said = measured?.error ? redact(measured.error, job.secrets) : '';
     throw failed(said ? `The upstream failed: ${said}` : 'The upstream sent no chat answer.');
   }
@@ -57,6 +47,7 @@ export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promi
   headers['content-length'] = String(body.length);
   job.call.reply.head(200, headers);
   job.call.reply.end(body);
+  return 'good';
 }
 
 function refusalOf(job: Job, tools: Tools, answer: WholeAnswer): AppError | null {

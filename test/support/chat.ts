@@ -8,7 +8,7 @@ import { Chat } from '../../src/chat/chat.ts';
 import type { ChannelConfig, ModelConfig } from '../../src/config/config.ts';
 import { AppError } from '../../src/errors.ts';
 import type { Log, LogFields } from '../../src/log.ts';
-import { Routing } from '../../src/routing.ts';
+import { Routing } from '../../src/routing/routing.ts';
 import { Upstream } from '../../src/upstream.ts';
 import { type TestStore, testStore } from './store.ts';
 import { startUpstream, type TestUpstream } from './upstream.ts';
@@ -57,6 +57,8 @@ export interface RigOptions {
   limits?: Partial<{ sseLineBytes: number; upstreamBodyBytes: number }>;
   /** Instead of the scripted upstream. */
   baseUrl?: string;
+  /** Instead of the one channel. */
+  channels?: ChannelConfig[];
   usd?: string;
 }
 
@@ -107,7 +109,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const key = await store.keys.create({ accountId: account, type: 'INFERENCE', description: '' });
   const logged: Logged[] = [];
   const catalogue = new Catalogue([{ ...MODEL, ...options.model }]);
-  const routing = new Routing([channel(options.baseUrl ?? upstream.url, options.channel)]);
+  const channels = options.channels ?? [channel(options.baseUrl ?? upstream.url, options.channel)];
+  const routing = new Routing(channels, { clock: store.clock });
   const limits = { sseLineBytes: 65_536, upstreamBodyBytes: 8_000_000, ...options.limits };
   const ways = new Upstream(limits);
   const { ledger, clock } = store;

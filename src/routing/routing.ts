@@ -1,0 +1,157 @@
+/** Which channels serve a model, best first: by group, priority, then chance in the share of their weights; the unfit left out. */
+import type { Clock } from '../clock.ts';
+import type { ChannelConfig, ModelConfig } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { Breaker, type BreakerState, type Outcome } from './breaker.ts';
+
+export interface Route {
+  channel: ChannelConfig;
+  /** The model's name at the upstream. */
+  upstreamModel: string;
+  breaker: Breaker;
+}
+
+export interface ChannelHealth {
+  channel: string;
+  model: string;
+  state: BreakerState;
+}
+
+export interface RoutingOptions {
+  clock: Clock;
+  /** In [0, 1); seeded in tests. */
+  random?: () => number;
+}
+
+const RETRY_AFTER_SECONDS = 5;
+/** One request tries at most that many channels. */
+const MAX_CANDIDATES = 8;
+
+export class Routing {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  #channels: Map<string, ChannelConfig>;
+  /** By channel and model id: at most as many as there are routes. */
+  #breakers = new Map<string, Breaker>();
+
+  constructor(channels: ChannelConfig[], { clock, random = Math.random }: RoutingOptions) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#channels = byId(channels);
+  }
+
+  /** A reload: what is known of a channel's health stays where it leads to the same server. */
+  replace(channels: ChannelConfig[]): void {
+    const next = byId(channels);
+    for (const key of this.#breakers.keys()) {
+      const id = key.slice(0, key.indexOf(' '));
+      if (next.get(id)?.baseUrl !== this.#channels.get(id)?.baseUrl) this.#breakers.delete(key);
+    }
+    this.#channels = next;
+  }
+
+  /**
+   * A snapshot for one request, never empty: each of them is tried once at most, in this order. AppError no_channel where none is
+   * there or fit at the moment.
+   */
+  candidates(model: ModelConfig, groups: readonly string[]): [Route, ...Route[]] {
+    const all = this.#routes(model, groups);
+    const [only] = all;
+    if (!only) throw noChannel(model, RETRY_AFTER_SECONDS);
+    // The usual case of one channel costs nothing.
+    if (all.length === 1 && only.breaker.waitMs() === 0) return [only];
+    const waits = all.map((route) => route.breaker.waitMs());
+    const fit = all.filter((_route, index) => waits[index] === 0);
+    const [first, ...others] = this.#shuffled(fit, groups);
+    if (first) return [first, ...others.slice(0, MAX_CANDIDATES - 1)];
+    const soonest = Math.min(...waits);
+    throw noChannel(
+      model,
+      Number.isFinite(soonest) ? Math.max(1, Math.ceil(soonest / 1_000)) : RETRY_AFTER_SECONDS,
+    );
+  }
+
+  /** What is known of every route that was used. */
+  health(): ChannelHealth[] {
+    return Array.from(this.#breakers, ([key, { state }]) => {
+      const at = key.indexOf(' ');
+      return { channel: key.slice(0, at), model: key.slice(at + 1), state };
+    });
+  }
+
+  #routes(model: ModelConfig, groups: readonly string[]): Route[] {
+    const routes: Route[] = [];
+    for (const { channel: id, model: upstreamModel } of model.routes) {
+      const channel = this.#channels.get(id);
+      if (!channel || !groups.includes(channel.group)) continue;
+      routes.push({ channel, upstreamModel, breaker: this.#breaker(id, model.id) });
+    }
+    return routes;
+  }
+
+  #breaker(channelId: string, modelId: string): Breaker {
+    const key = `${channelId} ${modelId}`;
+    let breaker = this.#breakers.get(key);
+    if (!breaker) {
+      breaker = new Breaker(this.#clock);
+      this.#breakers.set(key, breaker);
+    }
+    return breaker;
+  }
+
+  /** Groups in the caller's order, priorities from the highest, and inside one level each next by the share of its weight. */
+  #shuffled(routes: Route[], groups: readonly string[]): Route[] {
+    const levels = Map.groupBy(
+      routes,
+      ({ channel }) => `${groups.indexOf(channel.group)} ${channel.priority}`,
+    );
+    const ordered = [...levels.values()].toSorted(([a], [b]) => {
+      const group = groups.indexOf(a!.channel.group) - groups.indexOf(b!.channel.group);
+      return group || b!.channel.priority - a!.channel.priority;
+    });
+    return ordered.flatMap((level) => this.#byChance(level));
+  }
+
+  #byChance(level: Route[]): Route[] {
+    const left = [...level];
+    const ordered: Route[] = [];
+    while (left.length > 1) {
+      const total = left.reduce((sum, { channel }) => sum + channel.weight, 0);
+      // A weight of 0 is a channel of last resort inside its level.
+      let at = total === 0 ? 0 : left.length - 1;
+      let ticket = this.#random() * total;
+      for (const [index, { channel }] of left.entries()) {
+        ticket -= channel.weight;
+        if (total > 0 && ticket < 0) {
+          at = index;
+          break;
+        }
+      }
+      ordered.push(...left.splice(at, 1));
+    }
+    return [...ordered, ...left];
+  }
+}
+
+/** What an attempt's error says of its channel. */
+export function outcomeOf(error: AppError): Outcome | 'unknown' {
+  switch (error.code) {
+    case 'upstream_busy':
+      return 'busy';
+    case 'upstream_failed':
+    case 'upstream_timeout':
+      return 'sick';
+    default:
+      return 'unknown';
+  }
+}
+
+function noChannel(model: ModelConfig, retryAfterSeconds: number): AppError {
+  return new AppError('no_channel', `No channel serves the model ${model.id} at the moment.`, {
+    retryAfterSeconds,
+  });
+}
+
+function byId(channels: ChannelConfig[]): Map<string, ChannelConfig> {
+  return new Map(channels.map((channel) => [channel.id, channel]));
+}
