@@ -416,24 +416,3 @@ describe('a caller that leaves a stream', () => {
     expect(await rig.held()).toBe(0);
   });
 });
-
-describe('an answer whose charge cannot be stored', () => {
-  it.each([
-    ['JSON', BODY, whole()],
-    ['a stream', STREAM, goodStream()],
-  ])('still reaches its caller: %s', async (_name, body, behaviour) => {
-    await start();
-    const gate = gated(behaviour);
-    rig.upstream.next(gate.behaviour);
-    const answer = rig.post(body);
-    await rig.upstream.arrived(1);
-    await rig.store.close();
-    gate.open();
-    const { status, text, headers } = await answer;
-    expect(status).toBe(200);
-    expect(text).toMatch(/Hello there|word2/);
-    expect(text).not.toContain(': farebox');
-    expect(headers.has('x-request-cost')).toBe(false);
-    expect(rig.logged).toContainEqual(expect.objectContaining({ event: 'settlement_failed' }));
-  });
-});
