@@ -13,6 +13,9 @@ export interface Tables {
   payment_identifiers: PaymentIdentifierRow;
   siwx_nonces: { id: string; expires_at: number };
   audit_log: AuditRow;
+  payouts: PayoutRow;
+  adjustments: AdjustmentRow;
+  channel_switches: ChannelSwitchRow;
 }
 
 export interface AccountRow {
@@ -174,4 +177,64 @@ export interface AuditRow {
   reason: string;
   /** JSON. */
   detail: string;
+}
+
+export type PayoutState = 'requested' | 'approved' | 'sent' | 'settled' | 'failed' | 'cancelled';
+
+export interface PayoutRow {
+  id: string;
+  account_id: string;
+  /** Sets the amount aside from the beginning to the end. */
+  hold_id: string;
+  network: string;
+  asset: string;
+  /** The wallet that owns the account. */
+  recipient: string;
+  /** USDC base units as decimal text; `amount` is the same in nano-USD. */
+  units: string;
+  amount: number;
+  state: PayoutState;
+  /** Sent by this server, or by hand; null until it is decided. */
+  method: 'embedded' | 'manual' | null;
+  asked_by: string;
+  /** Counts what was signed: the next is signed once the one before can no longer land. */
+  attempt: number;
+  /** JSON of the SignedPayment of this attempt; null by hand. */
+  payment: string | null;
+  transaction_id: string | null;
+  raw_transaction: string | null;
+  block: string | null;
+  is_final: number;
+  looks: number;
+  /** Why it failed, or what is being waited for. */
+  reason: string | null;
+  created_at: number;
+  sent_at: number | null;
+  settled_at: number | null;
+  next_check_at: number | null;
+}
+
+/** Credit that an operator gave or took; its entry in the ledger has the id as its ref. */
+export interface AdjustmentRow {
+  id: string;
+  kind: 'GRANT' | 'ADJUST';
+  account_id: string;
+  /** Negative where credit was taken. */
+  change: number;
+  actor: string;
+  reason: string;
+  /** The adjustment that this one takes back. */
+  reverses: string | null;
+  /** UTC. */
+  day: string;
+  at: number;
+}
+
+/** A channel that was turned off or on again; the others are on. */
+export interface ChannelSwitchRow {
+  channel_id: string;
+  is_on: number;
+  actor: string;
+  reason: string;
+  at: number;
 }
