@@ -4,7 +4,7 @@ import type { Wallet } from './auth/principal.ts';
 import type { EntryRow, Tables } from './db/tables.ts';
 import { AppError } from './errors.ts';
 import type { Balance } from './ledger/operations.ts';
-import { nanoUsd, ZERO_USD } from './money.ts';
+import { nanoUsd, type NanoUsd, ZERO_USD } from './money.ts';
 
 const MAX_CACHED_WALLETS = 50_000;
 
@@ -45,6 +45,17 @@ export class Accounts {
       .executeTakeFirst();
     if (!row) throw new AppError('not_found', 'There is no such account.');
     return { posted: nanoUsd(row.posted), held: nanoUsd(row.held) };
+  }
+
+  /** What an account may still spend: posted and credit line, without what is held. Zero for null. */
+  async available(accountId: string | null): Promise<NanoUsd> {
+    if (accountId === null) return ZERO_USD;
+    const row = await this.#read
+      .selectFrom('accounts')
+      .select(['posted', 'held', 'credit_line'])
+      .where('id', '=', accountId)
+      .executeTakeFirst();
+    return row ? nanoUsd(row.posted + row.credit_line - row.held) : ZERO_USD;
   }
 
   /** Entries of an account, newest first. */

@@ -78,6 +78,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     origins,
     limits,
     server,
+    creditUsd: config.creditUsd,
     clientIp: clientIp(server.trustedProxies),
     config: config.payments,
     closedBecause: () => gate.closed,

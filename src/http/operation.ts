@@ -13,6 +13,8 @@ export interface Operation<Body = unknown, Query = unknown> {
   summary: string;
   /** Null: anybody, no credential is looked at. */
   right: Right | null;
+  /** With `right: null`: a caller that says who it is is told more; a bad credential is a 401 all the same. */
+  isForCallerToo?: true;
   /** Of a JSON body; strict objects, so that a misspelt field is told. */
   body?: z.ZodType<Body>;
   query?: z.ZodType<Query>;
@@ -27,7 +29,7 @@ export interface Operation<Body = unknown, Query = unknown> {
 }
 
 export interface Call<Body = unknown, Query = unknown> {
-  /** Has the operation's right; never there where that is null. */
+  /** Has the operation's right; where that is null nobody, or, with `isForCallerToo`, whoever said so. */
   principal: Principal;
   /** Of the path, decoded. */
   params: Record<string, string>;
@@ -49,7 +51,7 @@ const MAX_BODY_BYTES = 256 * 1024;
 
 export function runOperation(
   options: IdentifyOptions,
-  { right, body, query, status = 200, run }: Operation,
+  { right, isForCallerToo, body, query, status = 200, run }: Operation,
 ) {
   return async (ctx: Context): Promise<void> => {
     const { state } = ctx;
@@ -57,6 +59,7 @@ export function runOperation(
       if (state.credentials.payments.length) throw paidForNothing();
       state.principal = requireRight(await identify(options, ctx), right);
     }
+    if (isForCallerToo) state.principal = await identify(options, ctx);
     const call: Call = {
       principal: state.principal!,
       params: (ctx as unknown as { params?: Record<string, string> }).params ?? {},

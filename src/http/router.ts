@@ -5,10 +5,12 @@ import type { Web3Keys } from '../auth/web3-key.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
+import type { NanoUsd } from '../money.ts';
 import type { KeySpending } from '../keys/spending.ts';
 import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
 import { openapi } from './discovery/openapi.ts';
+import { creditsEstimate } from './openai/estimate.ts';
 import { getModel, listModels } from './openai/models.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { payable } from './payable.ts';
@@ -32,6 +34,7 @@ export interface RouterOptions extends StepOptions {
   spending: KeySpending;
   web3Keys: Web3Keys;
   catalogue: Catalogue;
+  creditUsd: NanoUsd;
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
@@ -88,6 +91,8 @@ export function createRouter(options: RouterOptions): Routes {
     on('get', `${prefix}/transactions/:wallet`, 'wallet.read', open, transactions(options));
     on('get', `${prefix}/payments/:id`, 'wallet.read', open, payment(options));
   }
+
+  serve('post', '/v1/credits/estimate', creditsEstimate(options));
 
   serve('get', '/api/v1/api_keys', listApiKeys(options));
   serve('post', '/api/v1/api_keys', createApiKey(options));

@@ -36,6 +36,20 @@ export class KeySpending {
     return all;
   }
 
+  /** The least that the limits of these keys leave now; null without a limit. */
+  async room(keyIds: readonly string[], nowMs: number): Promise<NanoUsd | null> {
+    if (!keyIds.length) return null;
+    const keys = await this.#read
+      .selectFrom('api_keys')
+      .selectAll()
+      .where('id', 'in', [...keyIds])
+      .where('limit_nano', 'is not', null)
+      .execute();
+    const spent = await this.of(keys, nowMs);
+    const left = keys.map((key) => (key.limit_nano ?? 0) - spent.get(key.id)!.period);
+    return left.length ? nanoUsd(Math.max(0, Math.min(...left))) : null;
+  }
+
   async #add(keys: readonly KeyInfo[], nowMs: number, all: Map<string, Spent>): Promise<void> {
     const today = utcDay(nowMs);
     const starts = { EPOCH: today, MONTH: utcMonth(nowMs), LIFETIME: '' };
