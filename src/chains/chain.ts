@@ -88,6 +88,25 @@ export interface SettleHooks {
   hasEarlierAttempt?: boolean;
 }
 
+/** A transfer of ours to a wallet. */
+export interface PayoutOrder {
+  /** Lower-case on EVM. */
+  to: string;
+  /** Base units, more than zero. */
+  amount: bigint;
+  /** Names the order; plain ASCII of at most 100 characters. */
+  reference: string;
+}
+
+/** A transfer that somebody is said to have made. */
+export interface TransferQuery {
+  transaction: string;
+  to: string;
+  amount: bigint;
+  /** Unix ms; an older one is not it. */
+  notBeforeMs: number;
+}
+
 export interface RailStatus {
   /** Whether payments on it can be settled now; a rail that cannot is not advertised. */
   canSettle: boolean;
@@ -122,5 +141,14 @@ export interface Rail {
   settle(payment: SignedPayment, hooks: SettleHooks): Promise<Evidence>;
   /** Reads the chain for what became of a submission. Never throws: trouble reading is 'unknown'. */
   lookup(submission: Submission): Promise<Evidence>;
+  /** Where our own transfers come from; null where no treasury key is set up. */
+  readonly treasury: string | null;
+  /**
+   * Signs a transfer of ours; nothing is sent. What it answers goes to settle and lookup like a payment. AppError not_configured
+   * without a treasury; other errors where the chain cannot be read.
+   */
+  signPayout(order: PayoutOrder): Promise<SignedPayment>;
+  /** What the chain says of a transfer by whomever; 'failed' when it is another one. Never throws. */
+  findTransfer(query: TransferQuery): Promise<Evidence>;
   close(): Promise<void>;
 }

@@ -103,6 +103,17 @@ function isTransferOf(payment: SignedPayment, log: RawLog): boolean {
   );
 }
 
+/** What a receipt's logs say reached a wallet, transfer by transfer. */
+export function transfersTo(asset: string, to: string, logs: RawLog[]): bigint[] {
+  const isTransfer = (log: RawLog) =>
+    log.address.toLowerCase() === asset &&
+    same(log.topics[0], TRANSFER) &&
+    same(log.topics[2], addressTopic(to)) &&
+    !same(log.topics[1], addressTopic(to)) &&
+    /^0x[0-9a-f]{64}$/i.test(log.data);
+  return logs.filter(isTransfer).map(({ data }) => BigInt(data));
+}
+
 function same(a: string | undefined, b: string): boolean {
   return a?.toLowerCase() === b;
 }

@@ -5,16 +5,19 @@ import { AppError } from '../errors.ts';
 import type {
   Evidence,
   PaymentRequirements,
+  PayoutOrder,
   Rail,
   RailStatus,
   SettleHooks,
   SignedPayment,
   Submission,
+  TransferQuery,
 } from './chain.ts';
 import { EvmChain, RpcError } from './evm-chain.ts';
 import { EmbeddedSettler, readEvidence } from './evm-embedded.ts';
 import { GasWallet } from './evm-gas.ts';
 import { decodeEvmPayment } from './evm-payload.ts';
+import { EvmTreasury, findEvmTransfer } from './evm-treasury.ts';
 import { RemoteSettler } from './evm-remote.ts';
 import { Facilitator } from './facilitator.ts';
 import { KNOWN_NETWORKS } from './networks.ts';
@@ -46,6 +49,7 @@ export function createEvmRail(network: NetworkConfig, options: RailOptions): Rai
       options,
       chain,
       remoteSettler(network, facilitator, options, chain),
+      null,
     );
   }
   if (facilitator.kind !== 'embedded' || chain === null) {
@@ -54,14 +58,12 @@ export function createEvmRail(network: NetworkConfig, options: RailOptions): Rai
       `${network.network} needs rpc_url for embedded settlement`,
     );
   }
-  if (!PRIVATE_KEY.test(facilitator.gasKey)) {
-    throw new AppError(
-      'not_configured',
-      `gas_key of ${network.network} must be a private key of 64 hex digits`,
-    );
-  }
-  const key: Hex = `0x${facilitator.gasKey.replace(/^0x/, '')}`;
-  const gas = new GasWallet(key, chain, options.log);
+  const { gasKey, treasuryKey } = facilitator;
+  const gas = new GasWallet(privateKey('gas_key', gasKey, network), chain, options.log);
+  const treasury =
+    treasuryKey === undefined
+      ? null
+      : new EvmTreasury(privateKey('treasury_key', treasuryKey, network), network, chain);
   const { confirmations } = network;
   const { log, settleTimeoutMs } = options;
   return new EvmRail(
@@ -69,7 +71,14 @@ export function createEvmRail(network: NetworkConfig, options: RailOptions): Rai
     options,
     chain,
     new EmbeddedSettler({ chain, gas, confirmations, log, settleTimeoutMs }),
+    treasury,
   );
+}
+
+function privateKey(name: string, key: string, { network }: NetworkConfig): Hex {
+  if (PRIVATE_KEY.test(key)) return `0x${key.replace(/^0x/, '')}`;
+  const message = `${name} of ${network} must be a private key of 64 hex digits`;
+  throw new AppError('not_configured', message);
 }
 
 function remoteSettler(
@@ -108,6 +117,7 @@ class EvmRail implements Rail {
   readonly #options: RailOptions;
   readonly #chain: EvmChain | null;
   readonly #settler: Settler;
+  readonly #treasury: EvmTreasury | null;
   #status: RailStatus = { canSettle: false, problem: 'not asked yet' };
 
   constructor(
@@ -115,6 +125,7 @@ class EvmRail implements Rail {
     options: RailOptions,
     chain: EvmChain | null,
     settler: Settler,
+    treasury: EvmTreasury | null,
   ) {
     this.network = config.network;
     this.v1Name = config.v1Name;
@@ -125,6 +136,7 @@ class EvmRail implements Rail {
     this.#options = options;
     this.#chain = chain;
     this.#settler = settler;
+    this.#treasury = treasury;
   }
 
   async refresh(): Promise<RailStatus> {
@@ -189,6 +201,26 @@ class EvmRail implements Rail {
       return outcome === 'accepted'
         ? { state: 'unknown', reason: 'rebroadcast', transaction }
         : evidence;
+    } catch (error) {
+      this.#options.log.error('rail_lookup_failed', { network: this.network, error });
+      return { state: 'unknown', reason: 'rpc_unavailable', transaction };
+    }
+  }
+
+  get treasury(): string | null {
+    return this.#treasury?.address ?? null;
+  }
+
+  async signPayout(order: PayoutOrder): Promise<SignedPayment> {
+    if (this.#treasury) return this.#treasury.sign(order);
+    throw new AppError('not_configured', `${this.network} has no treasury_key to pay from.`);
+  }
+
+  async findTransfer(query: TransferQuery): Promise<Evidence> {
+    const { transaction } = query;
+    if (this.#chain === null) return { state: 'unknown', reason: 'no_rpc', transaction };
+    try {
+      return await findEvmTransfer(this.#chain, this.#config, query);
     } catch (error) {
       this.#options.log.error('rail_lookup_failed', { network: this.network, error });
       return { state: 'unknown', reason: 'rpc_unavailable', transaction };

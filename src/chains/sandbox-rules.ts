@@ -1,13 +1,22 @@
 /** What differs between the families on the play chain: how a payment is read, what a wallet must know, and when it is too late. */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { VersionedTransaction } from '@solana/web3.js';
+import { Keypair, VersionedTransaction } from '@solana/web3.js';
 import bs58 from 'bs58';
 import type { NetworkConfig } from '../config/config.ts';
 import type { Evidence, PaymentRequirements, SignedPayment, SolanaPayload } from './chain.ts';
 import { decodeEvmPayment } from './evm-payload.ts';
+import { buildSolanaPayment } from './solana-build.ts';
 import { decodeSolanaPayment } from './solana-payload.ts';
 
+type Order = Pick<SignedPayment, 'asset' | 'payer' | 'payTo' | 'amount'>;
+
 export interface SandboxRules {
+  /** What makes a transfer of ours look like a payment; nothing in it is signed. */
+  order(
+    order: Order,
+    identity: string,
+    nowMs: number,
+  ): Pick<SignedPayment, 'identity' | 'validBeforeSeconds' | 'payload'>;
   decode(payload: unknown, nowMs: number): SignedPayment;
   terms(nowMs: number): Pick<PaymentRequirements, 'maxTimeoutSeconds' | 'extra'>;
   /** Null while the payment may move money; why it never will after that. */
@@ -19,6 +28,8 @@ export const SANDBOX_FEE_PAYER = bs58.encode(
   createHash('sha256').update('farebox play chain: fee payer').digest(),
 );
 const BLOCKHASH_MS = 120_000;
+/** An order of ours that did not move in that time is made again. */
+const ORDER_SECONDS = 300;
 const EXPIRED: Evidence = {
   state: 'failed',
   reason: 'expired',
@@ -28,6 +39,16 @@ const EXPIRED: Evidence = {
 export function evmRules(config: NetworkConfig): SandboxRules {
   return {
     decode: (payload, nowMs) => decodeEvmPayment(config, payload, nowMs),
+    order: ({ payer: from, payTo: to, amount }, identity, nowMs) => {
+      const validBefore = Math.floor(nowMs / 1_000) + ORDER_SECONDS;
+      const nonce = `0x${identity}`;
+      const rest = { value: String(amount), validAfter: '0', validBefore: String(validBefore) };
+      return {
+        identity: nonce,
+        validBeforeSeconds: validBefore,
+        payload: { signature: '0x', authorization: { from, to, ...rest, nonce } },
+      };
+    },
     terms: () => ({ maxTimeoutSeconds: 300, extra: { ...config.domain } }),
     expiry: ({ validBeforeSeconds }, nowMs) =>
       validBeforeSeconds !== null && nowMs >= validBeforeSeconds * 1_000 ? EXPIRED : null,
@@ -41,6 +62,20 @@ export function evmRules(config: NetworkConfig): SandboxRules {
 export function solanaRules(config: NetworkConfig, seed: string): SandboxRules {
   return {
     decode: (payload) => decodeSolanaPayment(config, [SANDBOX_FEE_PAYER], payload),
+    order: ({ asset, payTo, amount }, identity, nowMs) => ({
+      identity,
+      validBeforeSeconds: null,
+      payload: {
+        transaction: buildSolanaPayment({
+          secretKey: Keypair.generate().secretKey,
+          feePayer: SANDBOX_FEE_PAYER,
+          payTo,
+          mint: asset,
+          amount,
+          blockhash: blockhashAt(seed, nowMs),
+        }),
+      },
+    }),
     terms: (nowMs) => ({
       maxTimeoutSeconds: 60,
       extra: {

@@ -12,11 +12,13 @@ import type { Log } from '../log.ts';
 import type {
   Evidence,
   PaymentRequirements,
+  PayoutOrder,
   Rail,
   RailStatus,
   SettleHooks,
   SignedPayment,
   Submission,
+  TransferQuery,
 } from './chain.ts';
 import { KNOWN_NETWORKS } from './networks.ts';
 import type { RailOptions } from './rail-options.ts';
@@ -138,18 +140,36 @@ class PlayRail implements SandboxRail {
     return this.#book.balanceOf(this.family === 'eip155' ? wallet.toLowerCase() : wallet);
   }
 
+  /** What customers paid lies at payTo, and is paid back from there. */
+  get treasury(): string {
+    return this.payTo;
+  }
+
+  /** Nobody has a key to play money: the order itself moves it. */
+  async signPayout({ to, amount, reference }: PayoutOrder): Promise<SignedPayment> {
+    const { network, family, asset, payTo } = this;
+    const identity = createHash('sha256').update(`payout ${reference}`).digest('hex');
+    const order = { network, family, asset, payer: payTo, payTo: to, amount };
+    return { ...order, ...this.#rules.order(order, identity, this.#clock.nowMs()) };
+  }
+
+  /** The play chain tells nobody's transfers but its own. */
+  async findTransfer(_query: TransferQuery): Promise<Evidence> {
+    return failed('play_money', 'play money is sent by the server itself');
+  }
+
   async close(): Promise<void> {
     await this.#book.close();
   }
 
   async #move(payment: SignedPayment, transaction: string): Promise<Evidence> {
-    const { payer, amount } = payment;
+    const { payer, payTo, amount } = payment;
     const atMs = this.#clock.nowMs();
     const key = keyOf(payment);
     const moved = await this.#book.move({
       key,
       payer,
-      payTo: this.payTo,
+      payTo,
       amount,
       transaction,
       atMs,

@@ -1,8 +1,18 @@
 /** What both Solana rails have in common: names, requirements, decoding, and the status that refresh found. */
 import { randomBytes } from 'node:crypto';
 import type { NetworkConfig } from '../config/config.ts';
+import { AppError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { PaymentRequirements, RailStatus, SignedPayment } from './chain.ts';
+import type {
+  Evidence,
+  PaymentRequirements,
+  PayoutOrder,
+  RailStatus,
+  SignedPayment,
+  TransferQuery,
+} from './chain.ts';
+import { type SolanaChain, unknown } from './solana-chain.ts';
+import { findSolanaTransfer } from './solana-treasury.ts';
 import { decodeSolanaPayment } from './solana-payload.ts';
 import type { RailOptions } from './rail-options.ts';
 
@@ -36,6 +46,8 @@ export abstract class SolanaBase {
   /** Addresses that may pay the fee; the last is the one to ask for. */
   protected abstract feePayers(): readonly string[];
   protected abstract check(): Promise<RailStatus>;
+  /** Null where no RPC is configured. */
+  protected abstract ownChain(): SolanaChain | null;
 
   async refresh(): Promise<RailStatus> {
     try {
@@ -65,6 +77,26 @@ export abstract class SolanaBase {
 
   async decode(payload: unknown, _nowMs: number): Promise<SignedPayment> {
     return decodeSolanaPayment(this.config, this.feePayers(), payload);
+  }
+
+  get treasury(): string | null {
+    return null;
+  }
+
+  async signPayout(_order: PayoutOrder): Promise<SignedPayment> {
+    throw new AppError('not_configured', `${this.network} has no treasury_key to pay from.`);
+  }
+
+  async findTransfer(query: TransferQuery): Promise<Evidence> {
+    const { transaction } = query;
+    const chain = this.ownChain();
+    if (chain === null) return unknown('no_rpc', transaction);
+    try {
+      return await findSolanaTransfer(chain, this.config, query);
+    } catch (error) {
+      this.log.warn('solana.lookup_failed', { network: this.network, error });
+      return unknown('rpc_unavailable', transaction);
+    }
   }
 
   async close(): Promise<void> {}

@@ -1,6 +1,6 @@
 /**
  * Builds the payer's half of a Solana payment without a network, in the layout of @x402/svm's client: limit, price, transfer, memo.
- * For wallets of ours (scripts, demo); the server never signs transfers.
+ * For wallets of ours (scripts, demo) and the play chain.
  */
 import { randomBytes } from 'node:crypto';
 import {

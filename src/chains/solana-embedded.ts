@@ -9,6 +9,7 @@ import type { NetworkConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type {
   Evidence,
+  PayoutOrder,
   Rail,
   RailStatus,
   SettleHooks,
@@ -19,6 +20,7 @@ import { DEFAULT_CONFIRM_MS, POLL_MS, SolanaBase } from './solana-base.ts';
 import { failed, partsOf, SolanaChain, type SolanaParts, unknown } from './solana-chain.ts';
 import type { RailOptions } from './rail-options.ts';
 import { SolanaRpc } from './solana-rpc.ts';
+import { signSolanaPayout } from './solana-treasury.ts';
 
 /** Rent-exempt minimum of the gas account (890,880 lamports), and a few payments on top of it. */
 const LEAST_LAMPORTS = 1_000_000;
@@ -35,14 +37,21 @@ interface Signed {
 export class EmbeddedSolanaRail extends SolanaBase implements Rail {
   readonly canLookUp = true;
   readonly #gas: Keypair;
+  readonly #treasury: Keypair | null;
   readonly #chain: SolanaChain;
   readonly #confirmMs: number;
   /** Identities that were sent by this process: what a simulation says of them may be the echo of our own success. */
   readonly #attempted = new Set<string>();
 
-  constructor(config: NetworkConfig, rpcUrl: string, gasKey: string, options: RailOptions) {
+  constructor(
+    config: NetworkConfig,
+    rpcUrl: string,
+    { gasKey, treasuryKey }: { gasKey: string; treasuryKey?: string },
+    options: RailOptions,
+  ) {
     super(config, options);
-    this.#gas = readGasKey(gasKey);
+    this.#gas = readKeypair('gas', gasKey);
+    this.#treasury = treasuryKey === undefined ? null : readKeypair('treasury', treasuryKey);
     this.#chain = new SolanaChain(
       config,
       new SolanaRpc(rpcUrl, options.fetch ?? fetch),
@@ -82,6 +91,21 @@ export class EmbeddedSolanaRail extends SolanaBase implements Rail {
       this.log.warn('solana.lookup_failed', { network: this.network, error });
       return unknown('rpc_unavailable', submission.transaction);
     }
+  }
+
+  override get treasury(): string | null {
+    return this.#treasury?.publicKey.toBase58() ?? null;
+  }
+
+  override async signPayout(order: PayoutOrder): Promise<SignedPayment> {
+    if (!this.#treasury) return super.signPayout(order);
+    const blockhash = await this.#chain.rpc.latestBlockhash();
+    const feePayer = this.#gas.publicKey.toBase58();
+    return signSolanaPayout(this.config, this.#treasury, { order, feePayer, blockhash });
+  }
+
+  protected override ownChain(): SolanaChain {
+    return this.#chain;
   }
 
   protected override feePayers(): readonly string[] {
@@ -173,7 +197,7 @@ export class EmbeddedSolanaRail extends SolanaBase implements Rail {
 }
 
 /** Base58 of 64 bytes as wallets export it, or the JSON array of solana-keygen's file. Throws AppError('not_configured'). */
-export function readGasKey(text: string): Keypair {
+function readKeypair(name: string, text: string): Keypair {
   try {
     const trimmed = text.trim();
     const bytes = trimmed.startsWith('[')
@@ -183,7 +207,7 @@ export function readGasKey(text: string): Keypair {
   } catch {
     throw new AppError(
       'not_configured',
-      'the Solana gas key must be 64 bytes in base58, or the JSON array of a solana-keygen file',
+      `the Solana ${name} key must be 64 bytes in base58, or the JSON array of a solana-keygen file`,
     );
   }
 }

@@ -75,6 +75,10 @@ export class RemoteSolanaRail extends SolanaBase implements Rail {
     return this.#feePayers;
   }
 
+  protected override ownChain(): SolanaChain | null {
+    return this.#chain;
+  }
+
   protected override async check(): Promise<RailStatus> {
     const kind = await this.#facilitator
       .supported({ isFresh: true })

@@ -26,11 +26,15 @@ export interface SignatureStatus {
 export interface TokenBalance {
   accountIndex: number;
   mint: string;
+  /** Of the token account; nodes that are very old leave it out. */
+  owner?: string;
   uiTokenAmount: { amount: string };
 }
 
 export interface ConfirmedTransaction {
   slot: number;
+  /** Unix seconds. */
+  blockTime?: number | null;
   /** Base64 of the wire transaction, and the word 'base64'. */
   transaction: [string, string];
   meta: {
@@ -91,6 +95,13 @@ export class SolanaRpc {
       [[signature], config],
     );
     return { slot: context.slot, value: value[0] ?? null };
+  }
+
+  async latestBlockhash(): Promise<string> {
+    const { value } = await this.#call<Contextual<{ blockhash: string }>>('getLatestBlockhash', [
+      { commitment: 'confirmed' },
+    ]);
+    return value.blockhash;
   }
 
   async isBlockhashValid(

@@ -15,7 +15,7 @@ export function createSolanaRail(config: NetworkConfig, options: RailOptions): R
       if (config.rpcUrl === null) {
         throw new AppError('not_configured', `${config.network}: settling ourselves needs rpc_url`);
       }
-      return new EmbeddedSolanaRail(config, config.rpcUrl, facilitator.gasKey, options);
+      return new EmbeddedSolanaRail(config, config.rpcUrl, facilitator, options);
     case 'remote': {
       const { clock, log, settleTimeoutMs } = options;
       const client = new Facilitator({

@@ -49,6 +49,10 @@ export interface PaymentsConfig {
   /** How much a remote facilitator's word is worth while no RPC of ours confirms it. */
   exposurePerPayer: NanoUsd;
   exposureTotal: NanoUsd;
+  /** An operator who gives or takes more at once says the amount twice. */
+  adjustConfirm: NanoUsd;
+  /** What one operator key may give and take in a UTC day, in all. */
+  adjustDaily: NanoUsd;
   networks: NetworkConfig[];
 }
 
@@ -69,7 +73,12 @@ export interface NetworkConfig {
 }
 
 export type FacilitatorConfig =
-  | { kind: 'embedded'; gasKey: string }
+  | {
+      kind: 'embedded';
+      gasKey: string;
+      /** Owns the USDC that payouts are made of; without it payouts are made by hand. */
+      treasuryKey?: string;
+    }
   | { kind: 'remote'; url: string; cdp: { keyId: string; keySecret: string } | null }
   | { kind: 'sandbox' };
 

@@ -43,7 +43,11 @@ function describeNetwork(network: NetworkConfig): Record<string, unknown> {
 function describeFacilitator(facilitator: FacilitatorConfig): Record<string, unknown> {
   switch (facilitator.kind) {
     case 'embedded':
-      return { kind: 'embedded', gasKey: masked(facilitator.gasKey) };
+      return {
+        kind: 'embedded',
+        gasKey: masked(facilitator.gasKey),
+        treasuryKey: masked(facilitator.treasuryKey),
+      };
     case 'remote': {
       const cdp = facilitator.cdp === null ? null : { keyId: SET, keySecret: SET };
       return { kind: 'remote', url: shownUrl(facilitator.url), cdp };

@@ -117,7 +117,10 @@ function readFacilitator(
 ): FacilitatorConfig | null {
   const at = [...path, 'gas_key'];
   if (raw.facilitator !== 'embedded') {
-    if (raw.gas_key !== undefined) faults.add(at, 'must go with facilitator: embedded');
+    for (const name of ['gas_key', 'treasury_key'] as const) {
+      if (raw[name] === undefined) continue;
+      faults.add([...path, name], 'must go with facilitator: embedded');
+    }
     return readRemote(raw.facilitator, path, faults);
   }
   if (raw.rpc_url === null) {
@@ -131,7 +134,22 @@ function readFacilitator(
   const isLocal = rpcUrl !== null && isLoopbackUrl(rpcUrl);
   const problem = known === undefined ? null : gasKeyProblem(known.family, gasKey, isLocal);
   if (problem !== null) faults.add(at, problem);
-  return { kind: 'embedded', gasKey };
+  if (raw.treasury_key === undefined) return { kind: 'embedded', gasKey };
+  const treasuryKey = raw.treasury_key.trim();
+  const wrong = treasuryProblem(known, treasuryKey, gasKey, isLocal);
+  if (wrong !== null) faults.add([...path, 'treasury_key'], wrong);
+  return { kind: 'embedded', gasKey, treasuryKey };
+}
+
+function treasuryProblem(
+  known: KnownNetwork | undefined,
+  key: string,
+  gasKey: string,
+  isLocal: boolean,
+): string | null {
+  const bare = (text: string) => text.replace(/^0x/, '').toLowerCase();
+  if (bare(key) === bare(gasKey)) return 'must be another key than gas_key, which holds no USDC';
+  return known === undefined ? null : gasKeyProblem(known.family, key, isLocal);
 }
 
 function readRemote(

@@ -53,6 +53,8 @@ export function readAmounts(
     minimumBalance: amounts.get('minimum_balance_usd')!,
     exposurePerPayer: isPerPayerGiven ? perPayer : smaller(perPayer, total),
     exposureTotal: isPerPayerGiven && total < perPayer ? perPayer : total,
+    adjustConfirm: parseUsd(raw.adjust_confirm_usd),
+    adjustDaily: parseUsd(raw.adjust_daily_usd),
   };
 }
 

@@ -41,7 +41,9 @@ export type UsdSetting =
   | 'maximum_top_up_usd'
   | 'minimum_balance_usd'
   | 'exposure_per_payer_usd'
-  | 'exposure_total_usd';
+  | 'exposure_total_usd'
+  | 'adjust_confirm_usd'
+  | 'adjust_daily_usd';
 
 export interface RawPayments extends Record<UsdSetting, string> {
   networks?: (RawNetwork | undefined)[];
@@ -54,6 +56,7 @@ export interface RawNetwork {
   facilitator: string | RawFacilitator;
   rpc_url?: string | null;
   gas_key?: string;
+  treasury_key?: string;
   confirmations: number;
 }
 

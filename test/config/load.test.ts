@@ -44,6 +44,8 @@ describe('with no settings at all', () => {
       minimumBalance: parseUsd('0.01'),
       exposurePerPayer: parseUsd('50'),
       exposureTotal: parseUsd('500'),
+      adjustConfirm: parseUsd('100'),
+      adjustDaily: parseUsd('1000'),
       networks: [],
     });
     expect(config.origin?.notes.join('\n')).toMatch(/OPENAI_API_KEY[\s\S]*PAY_TO_EVM/);

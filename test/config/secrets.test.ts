@@ -12,6 +12,7 @@ payments:
     - network: eip155:8453
       pay_to: "${PAY_TO}"
       gas_key: \${GAS_KEY_EVM}
+      treasury_key: \${TREASURY_KEY_EVM}
       rpc_url: https://rpc.example/v2/\${RPC_KEY}
     - network: eip155:137
       pay_to: "${PAY_TO}"
@@ -19,6 +20,7 @@ payments:
     - network: solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp
       pay_to: ${SOLANA_PAY_TO}
       gas_key: \${GAS_KEY_SOLANA}
+      treasury_key: \${TREASURY_KEY_SOLANA}
       rpc_url: https://rpc.example/?api-key=\${RPC_KEY}
 channels:
   - id: main
@@ -38,9 +40,12 @@ models:
 function secretsFrom(seed: Uint8Array): Record<string, string> {
   const bytes = (name: string) => createHash('sha256').update(seed).update(name).digest();
   const solana = bytes('solana');
+  const treasury = bytes('solana treasury');
   return {
     GAS_KEY_EVM: `0x${bytes('evm').toString('hex')}`,
     GAS_KEY_SOLANA: JSON.stringify([...solana, ...ed25519Public(solana)]),
+    TREASURY_KEY_EVM: `0x${bytes('evm treasury').toString('hex')}`,
+    TREASURY_KEY_SOLANA: JSON.stringify([...treasury, ...ed25519Public(treasury)]),
     CDP_API_KEY_ID: bytes('id').toString('hex'),
     CDP_API_KEY_SECRET: Buffer.concat([bytes('a'), bytes('b')]).toString('base64'),
     OPENAI_API_KEY: `sk-${bytes('openai').toString('base64url')}`,

@@ -126,6 +126,8 @@ export function paymentsConfig(networks: NetworkConfig[]): PaymentsConfig {
     minimumBalance: parseUsd('0.01'),
     exposurePerPayer: parseUsd('50'),
     exposureTotal: parseUsd('500'),
+    adjustConfirm: parseUsd('100'),
+    adjustDaily: parseUsd('1000'),
     networks,
   };
 }
