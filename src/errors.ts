@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'forbidden'
   | 'account_frozen'
   | 'not_found'
+  | 'state_conflict' // what is asked for does not fit what it is now
   | 'method_not_allowed'
   | 'payment_required' // no credential on a paid route
   | 'insufficient_balance' // a wallet whose prepaid balance is too small; a top-up cures it

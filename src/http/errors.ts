@@ -88,6 +88,13 @@ export const FACES: Record<ErrorCode, Face> = {
     venice: 'NOT_FOUND',
     meaning: 'There is nothing here, or it is somebody else’s.',
   },
+  state_conflict: {
+    status: 409,
+    v1: 'state_conflict',
+    venice: 'STATE_CONFLICT',
+    meaning: 'What is asked for does not fit the state that the thing is in now.',
+    isDetailed: true,
+  },
   method_not_allowed: {
     status: 405,
     v1: 'method_not_allowed',

@@ -221,19 +221,6 @@ describe('settings of the file', () => {
       'payments.networks[0].gas_key',
     ],
     [
-      'a treasury key beside a facilitator',
-      changed('facilitator:', `treasury_key: "${GAS_KEY}"\n      facilitator:`),
-      'payments.networks[0].treasury_key',
-    ],
-    [
-      'one key for gas and treasury',
-      changed(
-        'https://facilitator.example.com',
-        `embedded\n      gas_key: "${GAS_KEY}"\n      treasury_key: "${GAS_KEY.slice(2).toUpperCase()}"`,
-      ),
-      'payments.networks[0].treasury_key',
-    ],
-    [
       'a Solana gas key of 32 bytes',
       network(`network: "${SOLANA}", pay_to: ${SOLANA_PAY_TO}, gas_key: ${SOLANA_PAY_TO}`),
       'payments.networks[0].gas_key',
