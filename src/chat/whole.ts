@@ -43,7 +43,8 @@ export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promi
   const resolution = await job.settlement.finish(chargeOf(job, 'ended', measured));
   const headers = answerHeaders(job, 'application/json', resolution);
   if (resolution) headers['x-request-cost'] = formatUsd(resolution.charged);
-  const body = withoutSecrets(answer.body, job.secrets);
+  const said = job.provider.translate?.(answer.body, job.request) ?? answer.body;
+  const body = withoutSecrets(said, job.secrets);
   headers['content-length'] = String(body.length);
   job.call.reply.head(200, headers);
   job.call.reply.end(body);

@@ -1,9 +1,10 @@
 /** The upstream dialects: one line each. */
 import { AppError } from '../errors.ts';
+import { anthropic } from './anthropic.ts';
 import { openai } from './openai.ts';
 import type { Provider } from './provider.ts';
 
-const PROVIDERS: Provider[] = [openai];
+const PROVIDERS: Provider[] = [openai, anthropic];
 
 const byName = new Map(PROVIDERS.map((provider) => [provider.name, provider]));
 

@@ -75,5 +75,7 @@ export interface Provider {
   chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest;
   /** Reads a whole JSON answer; null where the body is none. */
   readChat(body: Buffer): Measured | null;
+  /** A whole answer as the caller is to get it; absent where the upstream speaks OpenAI's own dialect. */
+  translate?(body: Buffer, request: ChatRequest): Buffer;
   meter(request: ChatRequest, limits: MeterLimits): StreamMeter;
 }

@@ -1,0 +1,35 @@
+/** Anthropic's /v1/messages behind OpenAI's chat route: the body is translated there, the answer back. */
+import type { ChannelConfig } from '../config/config.ts';
+import { readMessage, toCompletion } from './anthropic-answer.ts';
+import { toAnthropic } from './anthropic-request.ts';
+import { AnthropicMeter } from './anthropic-stream.ts';
+import type { ChatEdits, ChatRequest, Provider, UpstreamRequest } from './provider.ts';
+
+const VERSION = '2023-06-01';
+
+export const anthropic: Provider = {
+  name: 'anthropic',
+  chat,
+  readChat: readMessage,
+  translate: (body, request) => toCompletion(body, request.model),
+  meter: (request, limits) => new AnthropicMeter(request, limits),
+};
+
+function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {
+  const fields = JSON.parse(request.body.toString('utf8')) as Record<string, unknown>;
+  const { upstreamModel, outputLimit } = edits;
+  const headers: Record<string, string> = {
+    accept: request.isStream ? 'text/event-stream' : 'application/json',
+    'content-type': 'application/json',
+    'accept-encoding': 'identity',
+    'user-agent': 'farebox',
+    'anthropic-version': VERSION,
+  };
+  if (channel.apiKey !== null) headers['x-api-key'] = channel.apiKey;
+  for (const [name, value] of Object.entries(channel.headers)) headers[name.toLowerCase()] = value;
+  return {
+    path: `${new URL(channel.baseUrl).pathname.replace(/\/$/, '')}/messages`,
+    headers,
+    body: Buffer.from(JSON.stringify(toAnthropic(fields, upstreamModel, outputLimit))),
+  };
+}
