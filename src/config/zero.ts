@@ -15,6 +15,7 @@ const BASE = 'eip155:8453';
 const UPSTREAMS = [
   {
     id: 'openai',
+    provider: 'openai',
     key: 'OPENAI_API_KEY',
     address: 'OPENAI_BASE_URL',
     baseUrl: 'https://api.openai.com/v1',
@@ -22,9 +23,18 @@ const UPSTREAMS = [
   },
   {
     id: 'openrouter',
+    provider: 'openai',
     key: 'OPENROUTER_API_KEY',
     address: 'OPENROUTER_BASE_URL',
     baseUrl: 'https://openrouter.ai/api/v1',
+    outputLimitField: 'max_tokens',
+  },
+  {
+    id: 'anthropic',
+    provider: 'anthropic',
+    key: 'ANTHROPIC_API_KEY',
+    address: 'ANTHROPIC_BASE_URL',
+    baseUrl: 'https://api.anthropic.com/v1',
     outputLimitField: 'max_tokens',
   },
 ];
@@ -49,7 +59,7 @@ export function channelsFrom(environment: Environment, faults: Faults): Record<s
     faults.madeFrom([...path, 'base_url'], upstream.address);
     channels.push({
       id: upstream.id,
-      provider: 'openai',
+      provider: upstream.provider,
       base_url: text(environment, upstream.address) ?? upstream.baseUrl,
       api_key: key,
       output_limit_field: upstream.outputLimitField,

@@ -1,6 +1,7 @@
 /**
  * OpenAI's chat body as Anthropic's /v1/messages takes it. What has no counterpart there and would change the answer is refused, so that
- * nobody pays for something else than was asked for; what only hints (seed, penalties, user) is left out, as Anthropic's own layer does.
+ * nobody pays for something else than was asked for; what only hints (seed, penalties, user,
+ * reasoning_effort) is left out, as Anthropic's own layer does; its own `thinking`, `output_config` and `cache_control` pass.
  */
 import { AppError } from '../errors.ts';
 
@@ -27,15 +28,12 @@ const UNSUPPORTED = [
 ];
 const MAX_TEMPERATURE = 1;
 const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+);base64,(.*)$/s;
-/** Least budget that Anthropic takes for thinking. */
-const LEAST_THINKING = 1_024;
-const EFFORTS: Record<string, number> = { low: 0.2, medium: 0.5, high: 0.8 };
 
 /** Errors: invalid_request and unsupported_parameter, naming the field. */
 export function toAnthropic(body: Fields, model: string, maxTokens: number): Fields {
   refuseUnsupported(body);
   const { system, messages } = readMessages(body['messages']);
-  const thinking = body['thinking'] ?? thinkingOf(body['reasoning_effort'], maxTokens);
+  const thinking = body['thinking'] ?? undefined;
   return withoutUndefined({
     model,
     max_tokens: maxTokens,
@@ -50,6 +48,7 @@ export function toAnthropic(body: Fields, model: string, maxTokens: number): Fie
     tools: toolsOf(body['tools']),
     tool_choice: toolChoiceOf(body),
     thinking,
+    output_config: body['output_config'] ?? undefined,
   });
 }
 
@@ -221,14 +220,6 @@ function temperatureOf(value: unknown): unknown {
 function stopsOf(stop: unknown): unknown {
   if (stop === undefined || stop === null) return undefined;
   return typeof stop === 'string' ? [stop] : listOf(stop);
-}
-
-/** Thinking counts as output, so its budget is a share of the limit that is paid for; none where that is too small. */
-function thinkingOf(effort: unknown, maxTokens: number): unknown {
-  const share = typeof effort === 'string' ? EFFORTS[effort] : undefined;
-  if (share === undefined) return undefined;
-  const budget = Math.floor(maxTokens * share);
-  return budget < LEAST_THINKING ? undefined : { type: 'enabled', budget_tokens: budget };
 }
 
 function cacheControl(part: Fields): Fields {

@@ -168,7 +168,11 @@ describe('the catalogues that ship', () => {
     const { models } = parse(read('config/catalogue.yaml')) as {
       models: Record<string, unknown>[];
     };
-    const config = load(null, { OPENAI_API_KEY: 'sk-one', OPENROUTER_API_KEY: 'sk-two' });
+    const config = load(null, {
+      OPENAI_API_KEY: 'sk-one',
+      OPENROUTER_API_KEY: 'sk-two',
+      ANTHROPIC_API_KEY: 'sk-ant-three',
+    });
     expect(config.models).toHaveLength(models.length);
     for (const { source, as_of: asOf } of models) {
       expect(source).toMatch(/^https:/);
@@ -176,11 +180,11 @@ describe('the catalogues that ship', () => {
     }
   });
 
-  it.each([{ SANDBOX: '1' }, { OPENAI_API_KEY: 'sk-one', OPENROUTER_API_KEY: 'sk-two' }])(
-    'can be sold from: %o',
-    (environment) => {
-      const { models } = load(null, environment);
-      expect(new Catalogue(models).models()).toEqual(models);
-    },
-  );
+  it.each([
+    { SANDBOX: '1' },
+    { OPENAI_API_KEY: 'sk-one', OPENROUTER_API_KEY: 'sk-two', ANTHROPIC_API_KEY: 'sk-ant-three' },
+  ])('can be sold from: %o', (environment) => {
+    const { models } = load(null, environment);
+    expect(new Catalogue(models).models()).toEqual(models);
+  });
 });
