@@ -18,7 +18,11 @@ import { createHttpServer } from './http/server.ts';
 import { KeySpending } from './keys/spending.ts';
 import { openStore, type Store } from './ledger/store.ts';
 import { type Log, silentLog } from './log.ts';
+import { OperatorAccounts } from './operator/accounts.ts';
+import { ChannelSwitches } from './operator/channels.ts';
+import { OperatorLists } from './operator/lists.ts';
 import { Payments } from './payments/payments.ts';
+import { Payouts } from './payouts/payouts.ts';
 import { Routing } from './routing/routing.ts';
 import { Upstream } from './upstream.ts';
 
@@ -38,6 +42,7 @@ export interface App {
   config: Config;
   store: Store;
   payments: Payments;
+  payouts: Payouts;
   /** Every route, with who may call it. */
   routes: readonly RouteEntry[];
   /** Where clients dial it; known once it listens. */
@@ -68,7 +73,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     { ...overrides, clock, log },
     { origins, opened },
   );
-  const { payments, catalogue } = parts;
+  const { payments, payouts, catalogue } = parts;
 
   const gate = { closed: starting() as AppError | null };
   const http = createHttpServer({
@@ -88,7 +93,10 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   opened.defer(async () => {
     gate.closed = stopping();
     await http.close(limits.drainMs);
-    const stopped = paymentsStarted.then(() => payments.stop());
+    const stopped = paymentsStarted.then(async () => {
+      await payouts.stop();
+      await payments.stop();
+    });
     await atMost(stopped, SETTLEMENTS_WAIT_MS);
   });
   const resources = opened.move();
@@ -96,6 +104,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     config,
     store,
     payments,
+    payouts,
     routes: http.routes,
     get url() {
       return origins.dialled(undefined);
@@ -103,7 +112,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     listen: async () => {
       const port = await http.listen();
       origins.set(originsOf(server, port));
-      paymentsStarted = startPayments(payments, log);
+      paymentsStarted = startPayments(parts, log);
       await atMost(paymentsStarted, RAILS_WAIT_MS);
       const url = origins.dialled(undefined) || null;
       gate.closed = url === null ? notConfigured() : null;
@@ -146,7 +155,10 @@ async function createParts(
 
   const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = tools;
   const catalogue = new Catalogue(config.models);
-  const routing = new Routing(channelsOf(config, demoUrl), { clock });
+  const switches = new ChannelSwitches(ledger);
+  await switches.load();
+  const isOff = (id: string) => switches.isOff(id);
+  const routing = new Routing(channelsOf(config, demoUrl), { clock, isOff });
   const upstream = new Upstream(limits);
   opened.defer(() => upstream.close());
   const chat = new Chat({ ledger, catalogue, routing, upstream, limits, creditUsd, clock, log });
@@ -154,6 +166,13 @@ async function createParts(
   const { networks } = config.payments;
   const rails = await createRails(config, tools);
   const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log });
+  const payouts = new Payouts({ ledger, rails, clock, log });
+  const operator = {
+    accounts: new OperatorAccounts({ ledger, config: config.payments }),
+    lists: new OperatorLists(ledger.read),
+    switches,
+    routing,
+  };
 
   const siwx = createSiwx({
     siwx: config.siwx,
@@ -166,7 +185,7 @@ async function createParts(
   const spending = new KeySpending(ledger.read);
   const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
   const forHttp = { ledger, accounts, keys, spending, web3Keys, siwx, payments, chat, catalogue };
-  return { store, routing, demoUrl, ...forHttp };
+  return { store, routing, demoUrl, payouts, operator, ...forHttp };
 }
 
 type Tools = Overrides & Required<Pick<Overrides, 'clock' | 'log'>>;
@@ -206,9 +225,12 @@ function createRails({ payments, dataDir, mode }: Config, { clock, log, fetch }:
   return Promise.all(payments.networks.map((network) => createRail(network, options)));
 }
 
-async function startPayments(payments: Payments, log: Log): Promise<void> {
+async function startPayments(
+  { payments, payouts }: { payments: Payments; payouts: Payouts },
+  log: Log,
+): Promise<void> {
   try {
-    await payments.start();
+    await Promise.all([payments.start(), payouts.start()]);
   } catch (error) {
     log.error('payments_not_started', { error });
   }

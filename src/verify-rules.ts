@@ -16,7 +16,7 @@ const HOLD_MARGIN_MS = 60_000;
 /** An unknown payment is asked about at least this often. */
 const PAYMENT_MARGIN_MS = 10 * 60_000;
 
-type Found = { row: string; message: string };
+export type Found = { row: string; message: string };
 
 /** Invariant 1: posted = entries, held = open holds, 0 <= held <= posted for wallets. */
 export async function accountFaults(db: Kysely<Tables>): Promise<Fault[]> {
@@ -155,7 +155,7 @@ export async function windowFaults(db: Kysely<Tables>): Promise<Fault[]> {
   return collect(db, 4, [counted, overdrawn, unkeyed]);
 }
 
-async function collect(
+export async function collect(
   db: Kysely<Tables>,
   invariant: number,
   queries: ReturnType<typeof sql<Found>>[],

@@ -16,6 +16,7 @@ import {
   paymentFaults,
   windowFaults,
 } from './verify-rules.ts';
+import { clearingFaults, payoutFaults } from './verify-payouts.ts';
 
 export interface Verification {
   ok: boolean;
@@ -29,6 +30,14 @@ export interface Verification {
   head: Head;
 }
 
+const RULES = [
+  accountFaults,
+  holdFaults,
+  paymentFaults,
+  payoutFaults,
+  clearingFaults,
+  windowFaults,
+];
 const PAGE = 5_000;
 export const MAX_FAULTS = 100;
 
@@ -47,7 +56,7 @@ export async function verifyStore(options: {
         message,
       }));
       const chain = await checkSeals(db, kept, faults);
-      for (const rule of [accountFaults, holdFaults, paymentFaults, windowFaults]) {
+      for (const rule of RULES) {
         faults.push(...(await rule(db, options.nowMs)));
       }
       const counts = await totals(db);

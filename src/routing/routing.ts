@@ -21,6 +21,8 @@ export interface RoutingOptions {
   clock: Clock;
   /** In [0, 1); seeded in tests. */
   random?: () => number;
+  /** Whether an operator turned a channel off. */
+  isOff?: (channelId: string) => boolean;
 }
 
 const RETRY_AFTER_SECONDS = 5;
@@ -30,13 +32,16 @@ const MAX_CANDIDATES = 8;
 export class Routing {
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #isOff: (channelId: string) => boolean;
   #channels: Map<string, ChannelConfig>;
   /** By channel and model id: at most as many as there are routes. */
   #breakers = new Map<string, Breaker>();
 
-  constructor(channels: ChannelConfig[], { clock, random = Math.random }: RoutingOptions) {
+  constructor(channels: ChannelConfig[], options: RoutingOptions) {
+    const { clock, random = Math.random, isOff = () => false } = options;
     this.#clock = clock;
     this.#random = random;
+    this.#isOff = isOff;
     this.#channels = byId(channels);
   }
 
@@ -71,6 +76,11 @@ export class Routing {
     );
   }
 
+  /** All that are configured, turned off or not. */
+  channels(): ChannelConfig[] {
+    return [...this.#channels.values()];
+  }
+
   /** What is known of every route that was used. */
   health(): ChannelHealth[] {
     return Array.from(this.#breakers, ([key, { state }]) => {
@@ -83,7 +93,7 @@ export class Routing {
     const routes: Route[] = [];
     for (const { channel: id, model: upstreamModel } of model.routes) {
       const channel = this.#channels.get(id);
-      if (!channel || !groups.includes(channel.group)) continue;
+      if (!channel || !groups.includes(channel.group) || this.#isOff(id)) continue;
       routes.push({ channel, upstreamModel, breaker: this.#breaker(id, model.id) });
     }
     return routes;
