@@ -165,7 +165,7 @@ async function createParts(
 
   const { networks } = config.payments;
   const rails = await createRails(config, tools);
-  const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log });
+  const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log, box: store.boxFor('payments') });
   const payouts = new Payouts({ ledger, rails, clock, log });
   const operator = {
     accounts: new OperatorAccounts({ ledger, config: config.payments }),

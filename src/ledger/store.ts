@@ -10,7 +10,7 @@ import type { HoldRow } from '../db/tables.ts';
 import { newId } from '../ids.ts';
 import { Keys } from '../keys/keys.ts';
 import type { Log } from '../log.ts';
-import { masterKey, seal, unseal } from '../secrets.ts';
+import { masterKey, seal, unseal, secretBox, type SecretBox } from '../secrets.ts';
 import { ancestorsOf } from './key-windows.ts';
 import { type Hold, holdOf, Ledger } from './ledger.ts';
 import { type DataDirLock, lockDataDir } from './lock.ts';
@@ -42,6 +42,8 @@ export interface Store {
   masterKey: Buffer;
   /** A secret of its own for each purpose, the same as long as the data directory lives. */
   secretFor(purpose: string): Buffer;
+  /** For columns that are kept sealed. */
+  boxFor(purpose: string): SecretBox;
   /** Gives back holds whose time is over, forgets used-up nonces, saves the head of the seals. */
   sweep(): Promise<void>;
   close(): Promise<void>;
@@ -59,6 +61,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const instance = await metaValue(database, 'instance', () => newId('inst'));
     const key = await masterKey(dataDir, options.masterKey ?? null);
     const pepper = await keyPepper(database, key);
+    const secretFor = (purpose: string) =>
+      createHmac('sha256', pepper).update(`farebox ${purpose}`).digest();
     const writer = new BatchWriter({
       database,
       clock,
@@ -84,7 +88,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       accounts,
       keys,
       masterKey: key,
-      secretFor: (purpose) => createHmac('sha256', pepper).update(`farebox ${purpose}`).digest(),
+      secretFor,
+      boxFor: (purpose) => secretBox(secretFor(`box ${purpose}`)),
       sweep: upkeep.sweep,
       close: () => closeStore(parts, upkeep.stop),
     };

@@ -4,7 +4,7 @@ import type { PaymentsConfig } from '../config/config.ts';
 import type { PaymentRow } from '../db/tables.ts';
 import { type Ledger, SYSTEM, type WriteTx } from '../ledger/ledger.ts';
 import { fromUsdcUnits, nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
-import { exposedUnits, paymentById, storedPayment, validUntil } from './rows.ts';
+import { exposedUnits, familyOf, paymentById, validUntil } from './rows.ts';
 
 const FIRST_CHECK_MS = 2_000;
 const LONGEST_CHECK_MS = 60_000;
@@ -100,8 +100,8 @@ export function creditPayment(
         next_check_at: nextCheck({ tx, row, attempts }),
       });
     }
-    const { family, payer } = storedPayment(row);
-    const account = await tx.walletAccount({ family, address: payer, chain: '' });
+    const payer = { family: familyOf(row), address: row.payer, chain: '' };
+    const account = await tx.walletAccount(payer);
     const debit = SYSTEM.clearing(row.network);
     const amount = fromUsdcUnits(evidence.amount);
     await tx.post({ kind: 'DEPOSIT', ref: id, debit, credit: account, amount });

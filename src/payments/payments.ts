@@ -14,7 +14,7 @@ import type { PaymentHeader } from './header.ts';
 import { within } from './in-flight.ts';
 import { RailWatch } from './rail-watch.ts';
 import { Reconciler } from './reconciler.ts';
-import { type Came, findPayment, paymentById, storedPayment, takeIn } from './rows.ts';
+import { type Came, familyOf, findPayment, paymentById, takeIn } from './rows.ts';
 import { type Outcome, Settler, type SettlerOptions } from './settler.ts';
 import { notSettled, type PaymentStatus, statusOf } from './status.ts';
 
@@ -157,7 +157,7 @@ export class Payments {
       claim: options.claim ?? null,
       identifier: header.identifier,
     };
-    return ledger.write((tx) => takeIn(tx.db, payment, came, tx.nowMs));
+    return ledger.write((tx) => takeIn(tx.db, this.#options.box, payment, came, tx.nowMs));
   }
 
   /**
@@ -189,8 +189,8 @@ export class Payments {
   async #answer({ row, message }: Outcome, wasReplayed: boolean): Promise<Deposited> {
     if (row.state !== 'settled' || row.account_id === null) throw notSettled(row, message);
     const balance = await this.#options.accounts.balance(row.account_id);
-    const { family, payer } = storedPayment(row);
-    const { network } = row;
+    const { network, payer } = row;
+    const family = familyOf(row);
     const transaction = row.transaction_id ?? '';
     return {
       paymentId: row.id,
@@ -219,7 +219,7 @@ export class Payments {
 
 /** A contract wallet may have the address of somebody else's key pair. */
 function isPayer({ family, address, chain }: Wallet, row: PaymentRow): boolean {
-  return chain === '' && address === row.payer && family === storedPayment(row).family;
+  return chain === '' && address === row.payer && family === familyOf(row);
 }
 
 function rank({ network, family }: Rail): number {

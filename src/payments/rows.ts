@@ -1,9 +1,11 @@
 /** The rows of payments: written inside the ledger's write operations, one row a signed payment, unique by what was signed. */
 import { type Kysely, sql } from 'kysely';
+import type { Family } from '../config/config.ts';
 import type { EvmPayload, SignedPayment } from '../chains/chain.ts';
 import type { PaymentRow, Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
+import type { SecretBox } from '../secrets.ts';
 
 /** How long a payment-identifier keeps naming the payment it came with. */
 const IDENTIFIER_KEPT_MS = 86_400_000;
@@ -47,23 +49,26 @@ export function paymentById(db: Kysely<Tables>, id: string): Promise<PaymentRow 
  */
 export async function takeIn(
   db: Kysely<Tables>,
+  box: SecretBox,
   payment: SignedPayment,
   came: Came,
   nowMs: number,
 ): Promise<PaymentRow> {
-  const row = (await known(db, payment, came)) ?? (await insert(db, payment, came, nowMs));
+  const row =
+    (await known(db, box, payment, came)) ?? (await insert(db, box, payment, came, nowMs));
   if (came.identifier !== null) await claimIdentifier(db, came.identifier, row, nowMs);
   return row;
 }
 
 async function known(
   db: Kysely<Tables>,
+  box: SecretBox,
   payment: SignedPayment,
   { claim }: Came,
 ): Promise<PaymentRow | null> {
   const row = await findPayment(db, payment);
   if (!row) return null;
-  if (whatMoves(storedPayment(row)) !== whatMoves(payment)) {
+  if (whatMoves(storedPayment(row, box)) !== whatMoves(payment)) {
     throw new AppError(
       'payment_conflict',
       'nonce: the payer signed it for another payment before; sign with a fresh one.',
@@ -89,12 +94,14 @@ function isEvm(payload: SignedPayment['payload']): payload is EvmPayload {
 
 async function insert(
   db: Kysely<Tables>,
+  box: SecretBox,
   payment: SignedPayment,
   { dialect, claim }: Came,
   nowMs: number,
 ): Promise<PaymentRow> {
+  const id = newId('pay');
   const row: PaymentRow = {
-    id: newId('pay'),
+    id,
     network: payment.network,
     asset: payment.asset,
     identity: payment.identity,
@@ -102,7 +109,7 @@ async function insert(
     pay_to: payment.payTo,
     units: String(payment.amount),
     state: 'received',
-    payment: storePayment(payment),
+    payment: box.seal(placeOf(id), storable(payment)),
     dialect,
     claim,
     transaction_id: null,
@@ -186,12 +193,25 @@ export function validUntil(validBeforeSeconds: number | null, sinceMs: number): 
   return validBeforeSeconds === null ? sinceMs + BLOCKHASH_MS : validBeforeSeconds * 1_000;
 }
 
-function storePayment(payment: SignedPayment): string {
+/** What was signed could be sent by whoever reads it, until it is settled: it is kept sealed. */
+function placeOf(id: string): string {
+  return `payments/payment/${id}`;
+}
+
+/** The kind of chain that a payment is on. */
+export function familyOf({ network }: PaymentRow): Family {
+  return network.startsWith('solana:') ? 'solana' : 'eip155';
+}
+
+function storable(payment: SignedPayment): string {
   return JSON.stringify({ ...payment, amount: String(payment.amount) });
 }
 
 /** The payment as it was signed and checked when it came. */
-export function storedPayment(row: PaymentRow): SignedPayment {
-  const value = JSON.parse(row.payment) as Omit<SignedPayment, 'amount'> & { amount: string };
+export function storedPayment(row: PaymentRow, box: SecretBox): SignedPayment {
+  const value = JSON.parse(box.open(placeOf(row.id), row.payment)) as Omit<
+    SignedPayment,
+    'amount'
+  > & { amount: string };
   return { ...value, amount: BigInt(value.amount) };
 }

@@ -20,6 +20,7 @@ import {
   storeBroadcast,
   type Unknown,
 } from './outcome.ts';
+import type { SecretBox } from '../secrets.ts';
 import { paymentById, storedPayment, validUntil } from './rows.ts';
 
 export interface SettlerOptions {
@@ -29,6 +30,8 @@ export interface SettlerOptions {
   config: PaymentsConfig;
   clock: Clock;
   log: Log;
+  /** For what was signed. */
+  box: SecretBox;
   /** How long an answer waits for an outcome that is not known yet; 5 s by default. */
   inlineWaitMs?: number;
 }
@@ -97,7 +100,7 @@ export class Settler {
     const { row, mayHandOn, hasEarlierAttempt } = await beginSubmission(ledger, seen.id);
     if (!mayHandOn) return { row, message: null };
     return this.#booked(row, async () => {
-      const evidence = await rail.settle(storedPayment(row), {
+      const evidence = await rail.settle(storedPayment(row, this.#options.box), {
         hasEarlierAttempt,
         beforeBroadcast: (transaction, raw) => storeBroadcast(ledger, row.id, transaction, raw),
       });
@@ -130,7 +133,7 @@ export class Settler {
       return Promise.resolve({ state: 'unknown', reason: 'network_not_configured', transaction });
     }
     return rail.lookup({
-      payment: storedPayment(row),
+      payment: storedPayment(row, this.#options.box),
       transaction,
       rawTransaction: row.raw_transaction,
       submittedAtMs: row.submitted_at ?? row.created_at,

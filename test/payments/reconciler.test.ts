@@ -35,7 +35,7 @@ describe('the reconciler', () => {
     const header = cameAs(NETWORK, await signPayment(newWallet(), NETWORK, 5_000_000n, now));
     const payment = await till.payments.decode(header);
     const row = await till.store.ledger.write(async (tx) => {
-      const { id } = await takeIn(tx.db, payment, CAME, tx.nowMs);
+      const { id } = await takeIn(tx.db, till.store.boxFor('payments'), payment, CAME, tx.nowMs);
       return tx.db
         .updateTable('payments')
         .set({ attempts: 0, ...changes })

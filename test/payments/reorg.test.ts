@@ -155,7 +155,9 @@ describe.skipIf(anvilBinary() === null)('a payment on a chain that changes its m
     const signed = await shop.pay();
     const payment = await till.payments.decode(signed.header);
     const came = { dialect: 'v2 payment-signature', claim: null, identifier: null };
-    const { id } = await till.store.ledger.write((tx) => takeIn(tx.db, payment, came, tx.nowMs));
+    const { id } = await till.store.ledger.write((tx) =>
+      takeIn(tx.db, till.store.boxFor('payments'), payment, came, tx.nowMs),
+    );
     await pass(MINUTE);
     expect(await till.payments.status(id)).toMatchObject({ status: 'pending' });
     await pass(10 * MINUTE);

@@ -80,6 +80,7 @@ export async function openTill(options: TillOptions): Promise<Till> {
     config: { ...paymentsConfig(options.networks), ...options.config },
     clock,
     log,
+    box: store.boxFor('payments'),
     inlineWaitMs: options.inlineWaitMs ?? 100,
   });
   const entries = () =>
