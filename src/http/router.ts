@@ -7,6 +7,8 @@ import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
 import type { NanoUsd } from '../money.ts';
 import type { KeySpending } from '../keys/spending.ts';
+import type { AdminOptions } from './admin/options.ts';
+import { adminRoutes } from './admin/routes.ts';
 import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
 import { openapi } from './discovery/openapi.ts';
@@ -26,10 +28,11 @@ import {
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './venice/keys.ts';
 import { listVeniceModels } from './venice/models.ts';
 import { createWeb3Key, web3Token } from './venice/web3-key.ts';
+import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
 import { topUp } from './x402/top-up.ts';
 import { balance, payment, transactions } from './x402/wallet.ts';
 
-export interface RouterOptions extends StepOptions {
+export interface RouterOptions extends StepOptions, AdminOptions {
   chat: Chat;
   spending: KeySpending;
   web3Keys: Web3Keys;
@@ -90,6 +93,9 @@ export function createRouter(options: RouterOptions): Routes {
     on('get', `${prefix}/balance/:wallet`, 'wallet.read', open, balance(options));
     on('get', `${prefix}/transactions/:wallet`, 'wallet.read', open, transactions(options));
     on('get', `${prefix}/payments/:id`, 'wallet.read', open, payment(options));
+    serve('post', `${prefix}/payouts`, askPayout(options));
+    serve('get', `${prefix}/payouts`, listOwnPayouts(options));
+    serve('get', `${prefix}/payouts/:id`, getOwnPayout(options));
   }
 
   serve('post', '/v1/credits/estimate', creditsEstimate(options));
@@ -109,6 +115,8 @@ export function createRouter(options: RouterOptions): Routes {
   serve('get', '/api/v1/keys/:id', getKey(options));
   serve('patch', '/api/v1/keys/:id', updateKey(options));
   serve('delete', '/api/v1/keys/:id', revokeKey(options));
+
+  for (const [method, path, operation] of adminRoutes(options)) serve(method, path, operation);
 
   return { router, table };
 }

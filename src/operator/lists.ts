@@ -134,6 +134,11 @@ export class OperatorLists {
     return query.orderBy('id', 'desc').limit(limit).execute();
   }
 
+  async payment(by: Operator, id: string): Promise<PaymentRow | undefined> {
+    operatorName(by);
+    return this.#read.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirst();
+  }
+
   async changes(
     by: Operator,
     page: Page & {

@@ -1,0 +1,25 @@
+import type { Accounts } from '../../accounts.ts';
+import type { Clock } from '../../clock.ts';
+import type { Keys } from '../../keys/keys.ts';
+import type { KeySpending } from '../../keys/spending.ts';
+import type { OperatorAccounts } from '../../operator/accounts.ts';
+import type { ChannelSwitches } from '../../operator/channels.ts';
+import type { OperatorLists } from '../../operator/lists.ts';
+import type { Payments } from '../../payments/payments.ts';
+import type { Payouts } from '../../payouts/payouts.ts';
+import type { Routing } from '../../routing/routing.ts';
+
+export interface AdminOptions {
+  accounts: Accounts;
+  keys: Keys;
+  spending: KeySpending;
+  payments: Payments;
+  payouts: Payouts;
+  operator: {
+    accounts: OperatorAccounts;
+    lists: OperatorLists;
+    switches: ChannelSwitches;
+    routing: Routing;
+  };
+  clock: Clock;
+}
