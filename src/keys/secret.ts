@@ -12,10 +12,13 @@ export function newSecret(type: KeyType): string {
   return body + checksum(body);
 }
 
-/** Typos and noise end here. A key that somebody else made (FAREBOX_ADMIN_KEY) has no checksum, only its prefix and length. */
+/**
+ * Typos and noise end here. A key that somebody else made (FAREBOX_ADMIN_KEY) has no checksum, only its prefix and length, and may look
+ * like one of ours.
+ */
 export function mayBeKey(secret: string): boolean {
   const form = KEY_FORM.exec(secret);
-  if (form) return checksum(`${form[1]}_${form[2]}`) === form[3];
+  if (form && checksum(`${form[1]}_${form[2]}`) === form[3]) return true;
   return FOREIGN_FORM.test(secret);
 }
 

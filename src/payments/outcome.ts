@@ -4,7 +4,8 @@ import type { PaymentsConfig } from '../config/config.ts';
 import type { PaymentRow } from '../db/tables.ts';
 import { type Ledger, SYSTEM, type WriteTx } from '../ledger/ledger.ts';
 import { fromUsdcUnits, nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
-import { exposedUnits, familyOf, paymentById, validUntil } from './rows.ts';
+import type { SecretBox } from '../secrets.ts';
+import { exposedUnits, familyOf, paymentById, sealedTransaction, validUntil } from './rows.ts';
 
 const FIRST_CHECK_MS = 2_000;
 const LONGEST_CHECK_MS = 60_000;
@@ -65,6 +66,7 @@ export function beginSubmission(
 /** Stores what is about to be broadcast. Throws when the payment has ended meanwhile: then it must not be. */
 export async function storeBroadcast(
   ledger: Ledger,
+  box: SecretBox,
   id: string,
   transaction: string,
   rawTransaction: string,
@@ -72,7 +74,8 @@ export async function storeBroadcast(
   await ledger.write(async (tx) => {
     const row = await required(tx, id);
     if (row.state !== 'submitted') throw new Error(`payment ${id} is ${row.state}`);
-    await update(tx, id, { transaction_id: transaction, raw_transaction: rawTransaction });
+    const raw_transaction = sealedTransaction(id, rawTransaction, box);
+    await update(tx, id, { transaction_id: transaction, raw_transaction });
   });
 }
 

@@ -215,3 +215,13 @@ export function storedPayment(row: PaymentRow, box: SecretBox): SignedPayment {
   > & { amount: string };
   return { ...value, amount: BigInt(value.amount) };
 }
+
+/** A transaction that is about to be broadcast holds what the payer signed: sealed like that. */
+export function sealedTransaction(id: string, raw: string, box: SecretBox): string {
+  return box.seal(`payments/raw_transaction/${id}`, raw);
+}
+
+export function rawTransactionOf(row: PaymentRow, box: SecretBox): string | null {
+  const { id, raw_transaction: sealed } = row;
+  return sealed === null ? null : box.open(`payments/raw_transaction/${id}`, sealed);
+}

@@ -21,7 +21,7 @@ import {
   type Unknown,
 } from './outcome.ts';
 import type { SecretBox } from '../secrets.ts';
-import { paymentById, storedPayment, validUntil } from './rows.ts';
+import { paymentById, rawTransactionOf, storedPayment, validUntil } from './rows.ts';
 
 export interface SettlerOptions {
   ledger: Ledger;
@@ -96,13 +96,14 @@ export class Settler {
   }
 
   async #handOn(seen: PaymentRow, rail: Rail, asker: 'caller' | 'reconciler'): Promise<Outcome> {
-    const { ledger } = this.#options;
+    const { ledger, box } = this.#options;
     const { row, mayHandOn, hasEarlierAttempt } = await beginSubmission(ledger, seen.id);
     if (!mayHandOn) return { row, message: null };
     return this.#booked(row, async () => {
-      const evidence = await rail.settle(storedPayment(row, this.#options.box), {
+      const evidence = await rail.settle(storedPayment(row, box), {
         hasEarlierAttempt,
-        beforeBroadcast: (transaction, raw) => storeBroadcast(ledger, row.id, transaction, raw),
+        beforeBroadcast: (transaction, raw) =>
+          storeBroadcast(ledger, box, row.id, transaction, raw),
       });
       if (evidence.state !== 'unknown') return this.#conclude(row, evidence);
       return this.#await(row, evidence, asker);
@@ -135,7 +136,7 @@ export class Settler {
     return rail.lookup({
       payment: storedPayment(row, this.#options.box),
       transaction,
-      rawTransaction: row.raw_transaction,
+      rawTransaction: rawTransactionOf(row, this.#options.box),
       submittedAtMs: row.submitted_at ?? row.created_at,
     });
   }

@@ -104,7 +104,7 @@ describe.skipIf(anvilBinary() === null)('payments that we settle on an EVM chain
       .executeTakeFirstOrThrow();
     expect(row).toMatchObject({
       state: 'submitted',
-      raw_transaction: expect.stringMatching(/^0x02/),
+      raw_transaction: expect.stringMatching(/^[A-Za-z0-9+/]{100,}=*$/),
     });
     for (let look = 0; look < 2; look++) await till.later(2 * MINUTES);
     expect(await till.deposits()).toEqual([5_000_000]);

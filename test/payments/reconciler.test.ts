@@ -135,7 +135,9 @@ describe('the reconciler', () => {
     expect(credited).toMatchObject({ state: 'settled', units: '5000000' });
     await failPayment(ledger, row.id, 'expired');
     expect(await beginSubmission(ledger, row.id)).toMatchObject({ mayHandOn: false });
-    await expect(storeBroadcast(ledger, row.id, '0x1', '0x2')).rejects.toThrow('settled');
+    await expect(
+      storeBroadcast(ledger, till.store.boxFor('payments'), row.id, '0x1', '0x2'),
+    ).rejects.toThrow('settled');
     await keepAsking(ledger, row.id, { state: 'unknown', reason: 'late', transaction: '0x3' });
     expect(await till.payments.status(row.id)).toMatchObject({ status: 'settled', reason: null });
     expect(await till.deposits()).toEqual([5_000_000]);
