@@ -26,7 +26,8 @@ export type ControlRequest =
       expiresAtMs?: number;
     }
   | { do: 'keys.list'; limit: number; offset: number }
-  | { do: 'keys.revoke'; id: string };
+  | { do: 'keys.revoke'; id: string }
+  | { do: 'keys.reset-admin' };
 
 function socketPath(dataDir: string): string {
   return join(dataDir, SOCKET_FILE);
@@ -123,6 +124,8 @@ export async function runControl(store: Store, request: ControlRequest): Promise
     case 'keys.revoke':
       await store.keys.revoke(request.id, ALL_KEYS, CLI);
       return { revoked: request.id };
+    case 'keys.reset-admin':
+      return store.keys.resetOperators(CLI);
     default:
       throw wrong('do: there is no such command.');
   }

@@ -10,7 +10,7 @@ enableCompileCache();
 const HELP = `farebox COMMAND
   serve          serve (the default)
   demo           start a sandbox and walk through a paid call, from 402 to ledger
-  keys           create, list and revoke API keys
+  keys           create, list and revoke API keys; reset-admin
   verify         check every invariant of the ledger
   config check   say what the settings come to, or everything that is wrong with them
 Each takes --help and --json, and exits with 1 when it fails, 2 when it was called wrongly.`;

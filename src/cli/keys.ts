@@ -1,4 +1,4 @@
-/** `keys create | list | revoke`: in the running server when there is one, else on the data directory itself. */
+/** `keys create | list | revoke | reset-admin`: in the running server when there is one, else on the data directory itself. */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
@@ -12,7 +12,9 @@ import { type Command, UsageError } from './command.ts';
 export const KEYS_HELP = `farebox keys create [--type inference|admin] [--account ID] [--description TEXT] [--expires TIME]
 farebox keys list [--limit N] [--offset N]
 farebox keys revoke ID
+farebox keys reset-admin
   --json    answer as JSON
+reset-admin revokes every operator key (ADMIN, of the house) with all that came from it, and makes a new one: for when it is lost.
 A key is shown once, when it is made. Without --account it spends on the house. TIME is ISO 8601, such as 2027-01-31T12:00:00Z.`;
 
 const OPTIONS = {
@@ -63,6 +65,8 @@ function requestOf([verb, ...others]: string[], values: Values): ControlRequest 
     case 'revoke':
       if (id === undefined) throw new UsageError('keys revoke needs the id of a key');
       return { do: 'keys.revoke', id };
+    case 'reset-admin':
+      return { do: 'keys.reset-admin' };
     default:
       throw new UsageError(`there is no "keys ${verb ?? ''}"\n${KEYS_HELP}`);
   }
@@ -113,7 +117,8 @@ async function alone(config: Config, pid: number, request: ControlRequest): Prom
 
 function describe(request: ControlRequest, answer: unknown): string {
   switch (request.do) {
-    case 'keys.create': {
+    case 'keys.create':
+    case 'keys.reset-admin': {
       const { id, secret } = answer as { id: string; secret: string };
       return `${secret}\nKeep it: it is not shown again. Its id is ${id}.`;
     }

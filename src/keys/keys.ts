@@ -17,6 +17,7 @@ import { HOUSE_ACCOUNT, requireAccount } from './house.ts';
 import { limitNano, NO_LIMITS, readLimits, type SpendLimits } from './limits.ts';
 import { requireNarrower } from './narrow.ts';
 import { type KeyRules, readRules } from './rules.ts';
+import { revokeOperators } from './reset.ts';
 import { type KeyType, mayBeKey, newSecret } from './secret.ts';
 
 export { HOUSE_ACCOUNT } from './house.ts';
@@ -233,6 +234,20 @@ export class Keys {
       await audit(tx, { ...by, action: 'key.revoke', target: id, detail: { with: below.length } });
     });
     this.#cache.clear();
+  }
+
+  /** Ends every operator key and makes one new; for whoever has the machine and no key. */
+  async resetOperators(by: By): Promise<CreatedKey> {
+    const secret = newSecret('ADMIN');
+    const info = await this.#ledger.write(async (tx) => {
+      const revoked = await revokeOperators(tx);
+      const key = { type: 'ADMIN', description: 'reset-admin' } as const;
+      const made = await this.#insert(tx, secret, key, by);
+      await audit(tx, { ...by, action: 'key.reset', target: made.id, detail: { revoked } });
+      return made;
+    });
+    this.#cache.clear();
+    return { ...info, secret };
   }
 
   /** Newest first. */
