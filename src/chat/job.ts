@@ -13,7 +13,7 @@ import type { Settlement } from './settlement.ts';
 
 export interface Tools {
   upstream: Upstream;
-  limits: Pick<LimitsConfig, 'sseLineBytes'>;
+  limits: Pick<LimitsConfig, 'sseLineBytes' | 'sseKeepAliveMs'>;
   clock: Clock;
   log: Log;
 }
@@ -42,5 +42,7 @@ export function answerHeaders(job: Job, contentType: string, standing: Standing 
     headers['x-max-tokens-applied'] = String(job.outputLimit);
   }
   if (standing) balanceHeaders(headers, standing);
+  // Which way an answer came is the operator's business.
+  if (job.call.principal.role === 'operator') headers['x-channel'] = job.route.channel.id;
   return headers;
 }

@@ -14,6 +14,8 @@ import { errorEvent } from './stream-error.ts';
 import { redact } from './upstream-errors.ts';
 import { passOn, WholeBody } from './whole.ts';
 
+const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
+
 /** Rejects only while the caller has nothing of an answer; then nothing is settled yet. */
 export function runStream(job: Job, tools: Tools): Promise<Outcome | 'unknown'> {
   return new Promise((resolve, reject) => {
@@ -38,6 +40,7 @@ class StreamRun implements UpstreamSink {
   #isGone = false;
   #isFinished = false;
   #stalled: NodeJS.Timeout | null = null;
+  #keepAlive: NodeJS.Timeout | null = null;
 
   constructor(
     job: Job,
@@ -56,6 +59,7 @@ class StreamRun implements UpstreamSink {
   start(): void {
     const { call, provider, request, route, outputLimit } = this.#job;
     call.signal.addEventListener('abort', this.#onLeave, { once: true });
+    this.#startKeepAlive();
     try {
       const edits = { upstreamModel: route.upstreamModel, outputLimit };
       const message = provider.chat(route.channel, request, edits);
@@ -63,6 +67,22 @@ class StreamRun implements UpstreamSink {
     } catch (error) {
       this.#end('broken', asAppError(error));
     }
+  }
+
+  /** Proxies and clients give up on a silent connection; from the first comment on, the answer has begun. */
+  #startKeepAlive(): void {
+    const { sseKeepAliveMs } = this.#tools.limits;
+    if (sseKeepAliveMs === 0) return;
+    this.#keepAlive = setInterval(() => {
+      if (this.#isGone || this.#whole || !this.#hasBegun) return;
+      this.#sendHead();
+      this.#job.call.reply.write(KEEP_ALIVE);
+    }, sseKeepAliveMs);
+  }
+
+  #stopKeepAlive(): void {
+    if (this.#keepAlive) clearInterval(this.#keepAlive);
+    this.#keepAlive = null;
   }
 
   begun(): boolean {
@@ -74,6 +94,13 @@ class StreamRun implements UpstreamSink {
   head(status: number, headers: UpstreamHeaders): void {
     const type = String(headers['content-type'] ?? '').toLowerCase();
     if (status === 200 && type.startsWith('text/event-stream')) return;
+    if (this.#hasHead) {
+      // A status can no longer say what this one says.
+      const error = new AppError('upstream_failed', 'The upstream failed to answer.');
+      this.#end('broken', error);
+      this.#upstream?.abort(error);
+      return;
+    }
     this.#whole = new WholeBody();
     this.#whole.head(status, headers);
   }
@@ -135,6 +162,7 @@ class StreamRun implements UpstreamSink {
     const [first, ...others] = this.#pending;
     if (!first) return;
     this.#pending = [];
+    this.#stopKeepAlive();
     if (this.#isGone) return;
     this.#sendHead();
     const piece = others.length ? Buffer.concat([first, ...others]) : first;
@@ -174,6 +202,7 @@ class StreamRun implements UpstreamSink {
     if (this.#isFinished) return false;
     this.#isFinished = true;
     this.#stopWaiting();
+    this.#stopKeepAlive();
     this.#job.call.signal.removeEventListener('abort', this.#onLeave);
     return true;
   }

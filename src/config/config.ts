@@ -119,6 +119,8 @@ export interface LimitsConfig {
   headerBytes: number;
   upstreamBodyBytes: number;
   sseLineBytes: number;
+  /** How long a stream may be silent before its first word until a comment is sent; 0: never. */
+  sseKeepAliveMs: number;
   connections: number;
   headersTimeoutMs: number;
   requestTimeoutMs: number;

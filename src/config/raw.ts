@@ -20,6 +20,7 @@ export interface RawFile {
     | 'header_bytes'
     | 'upstream_body_bytes'
     | 'sse_line_bytes'
+    | 'sse_keep_alive_ms'
     | 'connections'
     | 'headers_timeout_ms'
     | 'request_timeout_ms'

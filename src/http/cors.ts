@@ -10,6 +10,7 @@ const EXPOSED = [
   'X-Balance-Held',
   'X-Request-Cost',
   'X-Limit-Remaining',
+  'X-Channel',
   'X-Max-Tokens-Applied',
   'X-RateLimit-Limit-Requests',
   'X-RateLimit-Remaining-Requests',

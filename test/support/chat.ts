@@ -54,7 +54,7 @@ export function channel(baseUrl: string, more: Partial<ChannelConfig> = {}): Cha
 export interface RigOptions {
   channel?: Partial<ChannelConfig>;
   model?: Partial<ModelConfig>;
-  limits?: Partial<{ sseLineBytes: number; upstreamBodyBytes: number }>;
+  limits?: Partial<{ sseLineBytes: number; sseKeepAliveMs: number; upstreamBodyBytes: number }>;
   /** Instead of the scripted upstream. */
   baseUrl?: string;
   /** Instead of the one channel. */
@@ -111,7 +111,12 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const catalogue = new Catalogue([{ ...MODEL, ...options.model }]);
   const channels = options.channels ?? [channel(options.baseUrl ?? upstream.url, options.channel)];
   const routing = new Routing(channels, { clock: store.clock });
-  const limits = { sseLineBytes: 65_536, upstreamBodyBytes: 8_000_000, ...options.limits };
+  const limits = {
+    sseLineBytes: 65_536,
+    sseKeepAliveMs: 15_000,
+    upstreamBodyBytes: 8_000_000,
+    ...options.limits,
+  };
   const ways = new Upstream(limits);
   const { ledger, clock } = store;
   const log = recordingLog(logged);

@@ -402,3 +402,13 @@ describe('generate_web3_key', () => {
     expect((await app.post(WEB3, good)).status).toBe(200);
   });
 });
+
+describe('X-Channel', () => {
+  it('is told to operators only', async () => {
+    await using app = await startApp();
+    const operator = await app.app.store.keys.create({ type: 'ADMIN', description: '' });
+    expect((await app.chat(bearer(operator.secret))).headers.get('x-channel')).toBe('demo');
+    const { secret } = await app.key('1', 'ADMIN');
+    expect((await app.chat(bearer(secret))).headers.has('x-channel')).toBe(false);
+  });
+});
