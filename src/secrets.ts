@@ -1,15 +1,11 @@
 /**
- * Secrets at rest. The master key (FAREBOX_MASTER_KEY, or DATA_DIR/master.key made at the first start) wraps the others, so
- * rotating it re-wraps them and a stolen database alone opens nothing. AES-256-GCM, random 96-bit nonce, full tag, and the
- * place of the value as additional data, so that a value moved elsewhere does not open.
+ * Secrets at rest: AES-256-GCM, random 96-bit nonce, full tag, and the place of the value as additional data, so that a value moved
+ * elsewhere does not open. What is sealed under what: src/master-key.ts.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const KEY_BYTES = 32;
 
 export function seal(key: Buffer, place: string, value: Buffer): string {
   const nonce = randomBytes(NONCE_BYTES);
@@ -31,32 +27,6 @@ export function unseal(key: Buffer, place: string, sealed: string): Buffer {
     decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)),
     decipher.final(),
   ]);
-}
-
-/** The configured master key, else the one in DATA_DIR, made (readable by its owner alone) when there is none. */
-export async function masterKey(dataDir: string, configured: Buffer | null): Promise<Buffer> {
-  if (configured) return configured;
-  const file = join(dataDir, 'master.key');
-  try {
-    return decodeKey(await readFile(file, 'utf8'), file);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-  }
-  const key = randomBytes(KEY_BYTES);
-  const handle = await open(file, 'wx', 0o600);
-  try {
-    await handle.writeFile(`${key.toString('base64')}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return key;
-}
-
-function decodeKey(text: string, file: string): Buffer {
-  const key = Buffer.from(text.trim(), 'base64');
-  if (key.length !== KEY_BYTES) throw new Error(`${file} does not hold 32 bytes in base64`);
-  return key;
 }
 
 /** Columns that nobody reads without the data directory's secrets. `place`: table, column and row, so that a value opens only there. */

@@ -16,6 +16,7 @@ export interface Tables {
   payouts: PayoutRow;
   adjustments: AdjustmentRow;
   channel_switches: ChannelSwitchRow;
+  provider_keys: ProviderKeyRow;
 }
 
 export interface AccountRow {
@@ -237,4 +238,19 @@ export interface ChannelSwitchRow {
   actor: string;
   reason: string;
   at: number;
+}
+
+/** A key of a provider that an owner stored; one for each owner and vendor. */
+export interface ProviderKeyRow {
+  id: string;
+  account_id: string;
+  vendor: string;
+  label: string;
+  last4: string;
+  /** The key, under the data key of `key_version`; opens only in this row, for this account and vendor. */
+  sealed: string;
+  key_version: number;
+  /** `lost`: what it was sealed under is gone. */
+  state: 'active' | 'lost';
+  created_at: number;
 }

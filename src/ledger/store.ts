@@ -1,5 +1,5 @@
 /** Opens the data directory: lock, database, mode stamp, seals, what the last process left behind. */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { mkdir, rm, statfs, stat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Accounts } from '../accounts.ts';
@@ -10,7 +10,8 @@ import type { HoldRow } from '../db/tables.ts';
 import { newId } from '../ids.ts';
 import { Keys } from '../keys/keys.ts';
 import type { Log } from '../log.ts';
-import { masterKey, seal, unseal, secretBox, type SecretBox } from '../secrets.ts';
+import { type MasterKey, openMasterKey } from '../master-key.ts';
+import { secretBox, type SecretBox } from '../secrets.ts';
 import { ancestorsOf } from './key-windows.ts';
 import { type Hold, holdOf, Ledger } from './ledger.ts';
 import { type DataDirLock, lockDataDir } from './lock.ts';
@@ -28,6 +29,8 @@ export interface StoreOptions {
   dataDir: string;
   mode: Mode;
   masterKey?: Buffer | null;
+  /** Taken where the other does not open the directory any more: a rotation took it into use. */
+  newMasterKey?: Buffer | null;
   clock: Clock;
   log: Log;
   pid?: number;
@@ -39,7 +42,7 @@ export interface Store {
   ledger: Ledger;
   accounts: Accounts;
   keys: Keys;
-  masterKey: Buffer;
+  masterKey: MasterKey;
   /** A secret of its own for each purpose, the same as long as the data directory lives. */
   secretFor(purpose: string): Buffer;
   /** For columns that are kept sealed. */
@@ -59,8 +62,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await migrate(database);
     await stampMode(database, options.mode);
     const instance = await metaValue(database, 'instance', () => newId('inst'));
-    const key = await masterKey(dataDir, options.masterKey ?? null);
-    const pepper = await keyPepper(database, key);
+    const { masterKey: configured = null, newMasterKey: next = null } = options;
+    const masterKey = await openMasterKey(database.db, { dataDir, configured, next, log });
+    const pepper = masterKey.values.key_pepper;
     const secretFor = (purpose: string) =>
       createHmac('sha256', pepper).update(`farebox ${purpose}`).digest();
     const writer = new BatchWriter({
@@ -87,7 +91,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       ledger,
       accounts,
       keys,
-      masterKey: key,
+      masterKey,
       secretFor,
       boxFor: (purpose) => secretBox(secretFor(`box ${purpose}`)),
       sweep: upkeep.sweep,
@@ -138,19 +142,6 @@ async function stampMode(database: Database, mode: Mode): Promise<void> {
   throw new Error(
     `This data directory was made in ${stamped} mode and cannot be opened in ${mode} mode: give each mode a DATA_DIR of its own.`,
   );
-}
-
-async function keyPepper(database: Database, key: Buffer): Promise<Buffer> {
-  const place = 'meta/key_pepper';
-  const sealed = await metaValue(database, 'key_pepper', () => seal(key, place, randomBytes(32)));
-  try {
-    return unseal(key, place, sealed);
-  } catch (error) {
-    throw new Error(
-      'The master key does not open this data directory: set FAREBOX_MASTER_KEY to the key it was made with.',
-      { cause: error },
-    );
-  }
 }
 
 /** The head file is written after commits, so a database that is behind it, or differs at it, lost or changed history. */
