@@ -50,6 +50,29 @@ export class Ledger {
     return this.#resolve(hold, 'captured', cost, usage);
   }
 
+  /**
+   * As capture, with `also` in the same transaction: both are durable, or, when this throws, neither. Where the hold was resolved
+   * before, nothing is written and its first resolution is answered.
+   */
+  async captureWith(
+    hold: Hold,
+    cost: NanoUsd,
+    usage: string | null,
+    also: (tx: WriteTx, resolution: Resolution) => Promise<void>,
+  ): Promise<Resolution> {
+    if (!(cost >= 0)) throw new AppError('internal', `a charge of ${cost} nano-USD`);
+    try {
+      return await this.write(async (tx) => {
+        const resolution = await tx.capture(hold, cost, usage);
+        await also(tx, resolution);
+        return resolution;
+      });
+    } catch (error) {
+      if (error instanceof GuardMiss) return this.#firstResolution(hold);
+      throw error;
+    }
+  }
+
   /** Gives all of the hold back. */
   void(hold: Hold): Promise<Resolution> {
     return this.#resolve(hold, 'voided', ZERO_USD, null);

@@ -110,7 +110,7 @@ function decideReserve(op: ReserveOp, plan: Plan, batch: BatchContext): void {
   const amount = nanoUsd(Math.min(request.amount, available(account), room));
   move(plan, request.accountId, 0, amount);
   const hold: Hold = {
-    id: newId('hold'),
+    id: request.holdId ?? newId('hold'),
     accountId: request.accountId,
     keyId: request.keyId,
     ancestors: request.ancestors ?? [],

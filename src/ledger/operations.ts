@@ -23,6 +23,8 @@ export interface Balance {
 }
 
 export interface ReserveRequest {
+  /** Of the hold, where its row must be found by something written before; a fresh one by default. */
+  holdId?: string;
   accountId: string;
   keyId: string | null;
   /** Keys that the key comes from, nearest first; its spending counts against each of them. */
@@ -83,6 +85,8 @@ export interface WriteTx {
   readonly nowMs: number;
   /** Appends one entry and moves the customer's posted balance; answers that balance (0 between system accounts). */
   post(entry: NewEntry): Promise<NanoUsd>;
+  /** As Ledger.capture, together with whatever else this operation writes. Throws where the hold was resolved before. */
+  capture(hold: Hold, cost: NanoUsd, usage: string | null): Promise<Resolution>;
   /** The account of a wallet, opened when it has none. */
   walletAccount(wallet: Wallet): Promise<string>;
 }

@@ -15,6 +15,7 @@ export function createWriteTx(
   db: Kysely<Tables>,
   nowMs: number,
   addEntry: (entry: EntryRest) => Promise<void>,
+  capture: WriteTx['capture'],
 ): WriteTx {
   return {
     db,
@@ -25,6 +26,7 @@ export function createWriteTx(
       await addEntry([kind, ref, debit, credit, amount, balance, requestId ?? null, model ?? null]);
       return balance ?? ZERO_USD;
     },
+    capture,
     walletAccount: (wallet) => walletAccount(db, wallet, nowMs),
   };
 }

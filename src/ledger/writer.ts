@@ -8,8 +8,8 @@ import type { Database } from '../db/open.ts';
 import { storageFault } from '../db/errors.ts';
 import type { Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
-import { applyMoney, GuardMiss } from './money-batch.ts';
-import { type EntryTuple, type FastOp, type Op, type WriteOp } from './operations.ts';
+import { applyMoney, type BatchContext, GuardMiss } from './money-batch.ts';
+import type { EntryTuple, FastOp, Op, Resolution, ResolveOp, WriteOp } from './operations.ts';
 import { GENESIS, type Head, sealHash } from './seal.ts';
 import { Statements, statementTexts, type StatementTexts } from './statements.ts';
 import { createWriteTx } from './write-tx.ts';
@@ -187,27 +187,47 @@ export class BatchWriter {
 
   async #applyRun(run: FastOp[], tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
     if (!run.length) return;
-    const answers = await applyMoney(run, {
+    draft.answers.push(...(await applyMoney(run, this.#context(tx, draft))));
+    await this.#insertEntries(tx, draft);
+  }
+
+  #context(tx: ControlledTransaction<Tables>, draft: Draft): BatchContext {
+    return {
       statements: new Statements(this.#texts, tx),
       nowMs: draft.nowMs,
       ...this.#windowsAt(draft.nowMs),
       instance: this.#options.instance,
       windows: this.#windows,
       addEntry: (entry) => draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]),
-    });
-    draft.answers.push(...answers);
+    };
+  }
+
+  /** Inside a larger operation: answered before it is durable, to that operation alone. */
+  async #captureWithin(
+    captured: Pick<ResolveOp, 'hold' | 'cost' | 'usage'>,
+    tx: ControlledTransaction<Tables>,
+    draft: Draft,
+  ): Promise<Resolution> {
+    const { promise, resolve, reject } = Promise.withResolvers<Resolution>();
+    const op: ResolveOp = { type: 'resolve', state: 'captured', ...captured, resolve, reject };
+    const [answer] = await applyMoney([op], this.#context(tx, draft));
     await this.#insertEntries(tx, draft);
+    answer?.();
+    return promise;
   }
 
   async #applyWrite(op: WriteOp, tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
     const entriesBefore = draft.entries.length;
     const savepoint = await tx.savepoint('operation').execute();
     try {
+      const addEntry = async (entry: EntryRest) => {
+        draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]);
+        await this.#insertEntries(tx, draft);
+      };
       const result = await op.run(
-        createWriteTx(tx, draft.nowMs, async (entry) => {
-          draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]);
-          await this.#insertEntries(tx, draft);
-        }),
+        createWriteTx(tx, draft.nowMs, addEntry, (hold, cost, usage) =>
+          this.#captureWithin({ hold, cost, usage }, tx, draft),
+        ),
       );
       await savepoint.releaseSavepoint('operation').execute();
       draft.answers.push(() => op.resolve(result));
