@@ -14,6 +14,9 @@ export type ErrorCode =
   | 'forbidden'
   | 'account_frozen'
   | 'not_found'
+  | 'idempotency_mismatch' // same Idempotency-Key, other request
+  | 'idempotency_in_progress' // the first request with this key still runs
+  | 'idempotency_answer_gone' // it was charged for, or may have made something; its answer is not kept
   | 'state_conflict' // what is asked for does not fit what it is now
   | 'method_not_allowed'
   | 'payment_required' // no credential on a paid route

@@ -4,6 +4,7 @@ import { Migrator, type Migration, type MigrationProvider } from 'kysely/migrati
 import { sqliteDdl, sqliteDialect, sqliteRows, type SqliteAccess } from './sqlite.ts';
 import * as money from './migrations/0001-money.ts';
 import * as keys from './migrations/0002-keys.ts';
+import * as idempotency from './migrations/0003-idempotency.ts';
 import * as vault from './migrations/0004-vault.ts';
 import * as payouts from './migrations/0006-payouts.ts';
 import type { Tables } from './tables.ts';
@@ -24,6 +25,7 @@ export function openDatabase(file: string, access: SqliteAccess): Database {
 const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0001-money': (db) => money.up(db, sqliteDdl),
   '0002-keys': (db) => keys.up(db, sqliteDdl),
+  '0003-idempotency': (db) => idempotency.up(db, sqliteDdl),
   '0004-vault': (db) => vault.up(db, sqliteDdl),
   '0006-payouts': (db) => payouts.up(db, sqliteDdl),
 };

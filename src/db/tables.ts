@@ -17,6 +17,7 @@ export interface Tables {
   adjustments: AdjustmentRow;
   channel_switches: ChannelSwitchRow;
   provider_keys: ProviderKeyRow;
+  idempotency_keys: IdempotencyRow;
 }
 
 export interface AccountRow {
@@ -253,4 +254,25 @@ export interface ProviderKeyRow {
   /** `lost`: what it was sealed under is gone. */
   state: 'active' | 'lost';
   created_at: number;
+}
+
+/** A request with an Idempotency-Key. */
+export interface IdempotencyRow {
+  principal: string;
+  key: string;
+  /** HMAC-SHA-256 of method, path and body, hex. */
+  fingerprint: string;
+  state: 'running' | 'done';
+  /** Of the request that had the key first. */
+  request_id: string;
+  /** The hold that it takes; null for a request that makes something and costs nothing. */
+  hold_id: string | null;
+  /** The process that runs it. */
+  instance: string;
+  /** Sealed; null while it runs, and where it is too large or was lost. */
+  answer: string | null;
+  /** Length of `answer`. */
+  bytes: number;
+  created_at: number;
+  expires_at: number;
 }

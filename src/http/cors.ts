@@ -19,6 +19,7 @@ const EXPOSED = [
   'X-RateLimit-Remaining-Tokens',
   'X-RateLimit-Reset-Tokens',
   'Retry-After',
+  'Idempotency-Replayed',
 ].join(', ');
 
 const ALLOWED = [

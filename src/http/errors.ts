@@ -95,6 +95,25 @@ export const FACES: Record<ErrorCode, Face> = {
     meaning: 'What is asked for does not fit the state that the thing is in now.',
     isDetailed: true,
   },
+  idempotency_mismatch: {
+    status: 422,
+    v1: 'idempotency_mismatch',
+    venice: 'IDEMPOTENCY_MISMATCH',
+    meaning: 'This `Idempotency-Key` came with another request before.',
+  },
+  idempotency_in_progress: {
+    status: 409,
+    v1: 'idempotency_in_progress',
+    venice: 'IDEMPOTENCY_IN_PROGRESS',
+    meaning: 'The first request with this `Idempotency-Key` still runs.',
+  },
+  idempotency_answer_gone: {
+    status: 409,
+    v1: 'idempotency_answer_gone',
+    venice: 'IDEMPOTENCY_ANSWER_GONE',
+    meaning: 'Done before with this `Idempotency-Key`, but the answer was not kept; see `details`.',
+    isDetailed: true,
+  },
   method_not_allowed: {
     status: 405,
     v1: 'method_not_allowed',
@@ -267,7 +286,7 @@ export function errorAnswer(error: AppError, dialect: Dialect, requestId: string
   const { v1, venice, isDetailed } = FACES[error.code];
   const status = statusOf(error);
   const headers: Record<string, string> = {};
-  if (status === 429 || status === 503) {
+  if (status === 429 || status === 503 || error.code === 'idempotency_in_progress') {
     headers['retry-after'] = String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS);
   }
   const isOurs = error.code === 'internal';
