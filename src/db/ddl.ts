@@ -4,4 +4,6 @@ export interface Ddl {
   int: string;
   /** What follows a table's closing bracket. */
   table: string;
+  /** The same for a table that is kept in the order of its primary key: rows read together lie together. */
+  keyed: string;
 }

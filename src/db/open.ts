@@ -6,6 +6,7 @@ import * as money from './migrations/0001-money.ts';
 import * as keys from './migrations/0002-keys.ts';
 import * as idempotency from './migrations/0003-idempotency.ts';
 import * as vault from './migrations/0004-vault.ts';
+import * as usage from './migrations/0005-usage.ts';
 import * as payouts from './migrations/0006-payouts.ts';
 import type { Tables } from './tables.ts';
 
@@ -27,6 +28,7 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0002-keys': (db) => keys.up(db, sqliteDdl),
   '0003-idempotency': (db) => idempotency.up(db, sqliteDdl),
   '0004-vault': (db) => vault.up(db, sqliteDdl),
+  '0005-usage': (db) => usage.up(db, sqliteDdl),
   '0006-payouts': (db) => payouts.up(db, sqliteDdl),
 };
 

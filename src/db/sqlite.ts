@@ -16,7 +16,12 @@ import {
 import sqlite3 from 'sqlite3';
 import type { Ddl } from './ddl.ts';
 
-export const sqliteDdl: Ddl = { text: 'text', int: 'integer', table: 'strict' };
+export const sqliteDdl: Ddl = {
+  text: 'text',
+  int: 'integer',
+  table: 'strict',
+  keyed: 'strict, without rowid',
+};
 
 /**
  * A row source for set-based statements: `(select …)` over one parameter, a JSON array of arrays, with these column names.

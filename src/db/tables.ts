@@ -16,6 +16,9 @@ export interface Tables {
   payouts: PayoutRow;
   adjustments: AdjustmentRow;
   channel_switches: ChannelSwitchRow;
+  usage_days: UsageDayRow;
+  usage_mark: { id: number; seq: number };
+  usage_free: { account_id: string; hold_id: string };
   provider_keys: ProviderKeyRow;
   idempotency_keys: IdempotencyRow;
 }
@@ -275,4 +278,29 @@ export interface IdempotencyRow {
   bytes: number;
   created_at: number;
   expires_at: number;
+}
+
+/** What one account used in a UTC day, of one model, by one key; of entries up to the mark. */
+export interface UsageDayRow {
+  account_id: string;
+  /** Days since 1970-01-01 UTC, of the entry. */
+  day: number;
+  /** '' for requests that a wallet signed itself. */
+  key_id: string;
+  /** '' where the hold named none. */
+  model: string;
+  requests: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_input_tokens: number;
+  cache_write_tokens: number;
+  reasoning_tokens: number;
+  /** Requests whose counts were estimated. */
+  estimated: number;
+  /** Sum of CHARGE entries. */
+  cost: number;
+  /** Sum of SHORTFALL entries. */
+  shortfall: number;
+  /** Sum of REFUND entries. */
+  refunded: number;
 }

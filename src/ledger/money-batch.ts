@@ -56,6 +56,8 @@ export interface Plan {
   windows: Map<string, WindowMove>;
   holds: unknown[][];
   resolutions: unknown[][];
+  /** Captured holds that cost nothing. */
+  free: unknown[][];
   seen: Set<string>;
   outcomes: Outcome[];
 }
@@ -69,6 +71,7 @@ export async function applyMoney(ops: readonly FastOp[], batch: BatchContext): P
     windows: new Map(),
     holds: [],
     resolutions: [],
+    free: [],
     seen: new Set(),
     outcomes: [],
   };
@@ -186,6 +189,7 @@ function decideResolve(op: ResolveOp, plan: Plan, batch: BatchContext): void {
     const { shortfall: from, revenue } = SYSTEM;
     batch.addEntry(['SHORTFALL', id, from, revenue, shortfall, null, requestId, model]);
   }
+  if (charged === 0 && op.state === 'captured') plan.free.push([hold.accountId, id]);
   plan.resolutions.push([id, op.state, charged, shortfall, op.usage, batch.nowMs]);
   const balance = balanceOf(account);
   const left = limitLeft(hold, plan.keys);
@@ -225,6 +229,7 @@ async function writePlan(plan: Plan, { statements, windows }: BatchContext): Pro
     expectRows(await statements.countWindows(rows), rows.length);
   }
   if (plan.holds.length) expectRows(await statements.insertHolds(plan.holds), plan.holds.length);
+  if (plan.free.length) expectRows(await statements.insertFree(plan.free), plan.free.length);
   // Only once the batch is durable may later batches rely on the rows.
   plan.outcomes.push(() => rememberWindows(windows, plan.windows.keys()));
 }

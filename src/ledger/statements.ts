@@ -79,6 +79,8 @@ export function statementTexts(rows: Database['rows']) {
       select ${ENTRY_COLUMNS.join(', ')} from ${rows(ENTRY_COLUMNS)} r`,
     insertSeal: `insert into seals (${SEAL_COLUMNS.join(', ')})
       select ${SEAL_COLUMNS.join(', ')} from ${rows(SEAL_COLUMNS)} r`,
+    insertFree: `insert into usage_free (account_id, hold_id)
+      select account_id, hold_id from ${rows(['account_id', 'hold_id'])} r`,
     insertNonces: `insert into siwx_nonces (id, expires_at)
       select id, expires_at from ${rows(['id', 'expires_at'])} r where true
       on conflict do nothing returning id`,
@@ -132,6 +134,11 @@ export class Statements {
 
   insertEntries(rows: EntryTuple[]): Promise<number> {
     return this.#change('insertEntries', rows);
+  }
+
+  /** Captures without a charge: no entry leads to them. */
+  insertFree(rows: unknown[][]): Promise<number> {
+    return this.#change('insertFree', rows);
   }
 
   insertSeal(seal: SealRow): Promise<number> {
