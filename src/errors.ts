@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'unsupported_media_type'
   | 'request_timeout'
   | 'rate_limited'
+  | 'provider_key_refused' // the vendor does not take the key that its owner stored, or it cannot be opened any more
   | 'upstream_failed'
   | 'upstream_rejected' // the upstream refused this request's content (its 400, 404, 413, 422)
   | 'upstream_timeout'

@@ -4,6 +4,7 @@ import { secretProblem } from './environment.ts';
 import type { Faults, Path } from './fault.ts';
 import type { RawChannel } from './raw.ts';
 import { urlProblem } from './urls.ts';
+import { VENDOR, vendorName, vendorOfHost } from './vendors.ts';
 
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
 const HEADER_VALUE = /^[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?$/;
@@ -24,16 +25,6 @@ const OWN_HEADERS = new Set([
   'proxy-authorization',
   'proxy-connection',
 ]);
-/** Vendors by the host of their API. */
-const VENDORS: Record<string, string> = {
-  'api.openai.com': 'openai',
-  'openrouter.ai': 'openrouter',
-  'api.groq.com': 'groq',
-  'api.together.xyz': 'together',
-  'api.deepseek.com': 'deepseek',
-  'api.x.ai': 'xai',
-  'api.venice.ai': 'venice',
-};
 const TIMEOUTS = ['first_byte_ms', 'idle_ms'] as const;
 
 export function readChannels(
@@ -83,8 +74,22 @@ function readChannel(raw: RawChannel, path: Path, faults: Faults): ChannelConfig
     outputLimitField:
       raw.output_limit_field ??
       (host === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens'),
-    vendor: raw.vendor === undefined ? (VENDORS[host] ?? null) : raw.vendor,
+    vendor: readVendor(raw, host, path, faults),
   };
+}
+
+/** Keys of a vendor go to its hosts, and to those of channels that the operator says are the vendor's. */
+function readVendor(raw: RawChannel, host: string, path: Path, faults: Faults): string | null {
+  if (raw.vendor === undefined) return vendorOfHost(host);
+  if (raw.vendor === null) return null;
+  const vendor = vendorName(raw.vendor);
+  if (!VENDOR.test(vendor)) {
+    faults.add(
+      [...path, 'vendor'],
+      'must be a name of up to 64 letters, digits, dots, dashes and underscores',
+    );
+  }
+  return vendor;
 }
 
 function readApiKey(raw: RawChannel, path: Path, faults: Faults): string | null {

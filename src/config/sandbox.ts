@@ -19,6 +19,13 @@ export function sandboxPayTo(network: string): string {
 /** In the file's form. The address is put in by the program, once its demo upstream listens. */
 export function demoChannels(): Record<string, unknown>[] {
   return [
-    { id: DEMO_CHANNEL, provider: 'openai', base_url: 'http://127.0.0.1:0', concurrency: 256 },
+    {
+      id: DEMO_CHANNEL,
+      provider: 'openai',
+      base_url: 'http://127.0.0.1:0',
+      concurrency: 256,
+      // Provider keys can be tried out: the demo upstream takes any.
+      vendor: DEMO_CHANNEL,
+    },
   ];
 }

@@ -57,13 +57,13 @@ export function channelsFrom(environment: Environment, faults: Faults): Record<s
     const path = ['channels', channels.length];
     faults.madeFrom([...path, 'api_key'], upstream.key);
     faults.madeFrom([...path, 'base_url'], upstream.address);
+    // Its vendor is that of its host: another server is not shown the keys that customers store for this one.
     channels.push({
       id: upstream.id,
       provider: upstream.provider,
       base_url: text(environment, upstream.address) ?? upstream.baseUrl,
       api_key: key,
       output_limit_field: upstream.outputLimitField,
-      vendor: upstream.id,
     });
   }
   return channels;

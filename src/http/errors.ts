@@ -208,6 +208,13 @@ export const FACES: Record<ErrorCode, Face> = {
     venice: 'RATE_LIMIT_EXCEEDED',
     meaning: 'Too many requests; `Retry-After` says when to come again. Nothing was charged.',
   },
+  provider_key_refused: {
+    status: 403,
+    v1: 'provider_key_refused',
+    venice: 'PROVIDER_KEY_REFUSED',
+    meaning: 'The vendor refused the key that you stored for it (BYOK). Nothing was charged.',
+    isDetailed: true,
+  },
   upstream_failed: {
     status: 502,
     v1: 'upstream_failed',
@@ -289,6 +296,7 @@ export function errorAnswer(error: AppError, dialect: Dialect, requestId: string
   if (status === 429 || status === 503 || error.code === 'idempotency_in_progress') {
     headers['retry-after'] = String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS);
   }
+  if (error.code === 'provider_key_refused') headers['x-byok'] = 'failed';
   const isOurs = error.code === 'internal';
   const message = isOurs ? `Internal error. Request id: ${requestId}.` : error.message;
   const given = isDetailed ? error.details : undefined;

@@ -9,6 +9,14 @@ export interface Route {
   /** The model's name at the upstream. */
   upstreamModel: string;
   breaker: Breaker;
+  /** Whose key it goes over, where that is not the operator's. */
+  own?: OwnWay;
+}
+
+export interface OwnWay {
+  vendor: string;
+  /** The channel with that key in it: requests are written with this one and sent over the channel's own connections. */
+  keyed: ChannelConfig;
 }
 
 export interface ChannelHealth {
@@ -74,6 +82,28 @@ export class Routing {
       model,
       Number.isFinite(soonest) ? Math.max(1, Math.ceil(soonest / 1_000)) : RETRY_AFTER_SECONDS,
     );
+  }
+
+  /**
+   * For a request that goes over keys of its owner's own: the channels that such a key fits, whatever their health, which is that of
+   * the operator's key. Null where the model has none, turned off or not; AppError no_channel where all of them are off.
+   */
+  owned(
+    model: ModelConfig,
+    groups: readonly string[],
+    fits: (channel: ChannelConfig) => boolean,
+  ): Route[] | null {
+    const routes: Route[] = [];
+    let isAny = false;
+    for (const { channel: id, model: upstreamModel } of model.routes) {
+      const channel = this.#channels.get(id);
+      if (!channel || !groups.includes(channel.group) || !fits(channel)) continue;
+      isAny = true;
+      if (this.#isOff(id)) continue;
+      routes.push({ channel, upstreamModel, breaker: new Breaker(this.#clock) });
+    }
+    if (isAny && !routes.length) throw noChannel(model, RETRY_AFTER_SECONDS);
+    return isAny ? this.#shuffled(routes, groups).slice(0, MAX_CANDIDATES) : null;
   }
 
   /** All that are configured, turned off or not. */

@@ -1,0 +1,37 @@
+/** What a request costs that goes over a key of its owner's own: the operator's fee, as a price like any other. */
+import type { NanoUsd } from '../money.ts';
+import type { CompiledPrice, Tier } from './tokens.ts';
+
+export interface ByokFee {
+  /** Of the model's price, in percent: a decimal from 0 to 100. */
+  percent: string;
+  /** For each request, besides. */
+  perRequest: NanoUsd;
+}
+
+/** So hold, fit to balance, charge and limits work for it as they do for the price itself. Exact: rates become larger fractions. */
+export function feePrice({ version, tiers }: CompiledPrice, fee: ByokFee): CompiledPrice {
+  const [whole = '0', decimals = ''] = fee.percent.split('.');
+  const share = BigInt(whole + decimals);
+  const over = 100n * 10n ** BigInt(decimals.length);
+  const [first, ...others] = tiers;
+  const feeTier = (tier: Tier): Tier => {
+    const denominator = tier.denominator * over;
+    const flat = BigInt(fee.perRequest) * denominator;
+    return {
+      from: tier.from,
+      denominator,
+      input: tier.input * share,
+      cachedInput: tier.cachedInput * share,
+      cacheWrite: tier.cacheWrite * share,
+      output: tier.output * share,
+      reasoning: tier.reasoning * share,
+      request: tier.request * share + flat,
+      least: tier.least * share + flat,
+    };
+  };
+  return {
+    version: `${version} byok ${fee.percent}% ${fee.perRequest}`,
+    tiers: [feeTier(first), ...others.map(feeTier)],
+  };
+}
