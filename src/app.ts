@@ -23,6 +23,7 @@ import { ChannelSwitches } from './operator/channels.ts';
 import { OperatorLists } from './operator/lists.ts';
 import { Payments } from './payments/payments.ts';
 import { Payouts } from './payouts/payouts.ts';
+import { Quotes } from './quotes.ts';
 import { Routing } from './routing/routing.ts';
 import { Upstream } from './upstream.ts';
 
@@ -161,11 +162,31 @@ async function createParts(
   const routing = new Routing(channelsOf(config, demoUrl), { clock, isOff });
   const upstream = new Upstream(limits);
   opened.defer(() => upstream.close());
-  const chat = new Chat({ ledger, catalogue, routing, upstream, limits, creditUsd, clock, log });
+  const quotes = new Quotes({ ledger, catalogue, secret: store.secretFor('quotes'), clock });
+  await quotes.start();
+  const chat = new Chat({
+    quotes,
+    ledger,
+    catalogue,
+    routing,
+    upstream,
+    limits,
+    creditUsd,
+    clock,
+    log,
+  });
 
   const { networks } = config.payments;
   const rails = await createRails(config, tools);
-  const payments = new Payments({ ledger, accounts, rails, config: config.payments, clock, log, box: store.boxFor('payments') });
+  const payments = new Payments({
+    ledger,
+    accounts,
+    rails,
+    config: config.payments,
+    clock,
+    log,
+    box: store.boxFor('payments'),
+  });
   const payouts = new Payouts({ ledger, rails, clock, log });
   const operator = {
     accounts: new OperatorAccounts({ ledger, config: config.payments }),
@@ -184,7 +205,18 @@ async function createParts(
   });
   const spending = new KeySpending(ledger.read);
   const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
-  const forHttp = { ledger, accounts, keys, spending, web3Keys, siwx, payments, chat, catalogue };
+  const forHttp = {
+    ledger,
+    accounts,
+    keys,
+    spending,
+    web3Keys,
+    siwx,
+    payments,
+    chat,
+    catalogue,
+    quotes,
+  };
   return { store, routing, demoUrl, payouts, operator, ...forHttp };
 }
 

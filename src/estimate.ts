@@ -4,7 +4,7 @@
  */
 import type { Catalogue, CatalogueEntry } from './catalogue.ts';
 import { readCredits } from './chat/budget.ts';
-import { planRequest } from './chat/plan.ts';
+import { canonicalBody, planRequest } from './chat/plan.ts';
 import { invalidField, parseRequest } from './chat/request.ts';
 import type { NanoUsd } from './money.ts';
 import { affordableOutput, ceilingOf, priceOf } from './pricing/tokens.ts';
@@ -99,9 +99,8 @@ function inputTokensOf(
   if (said !== null) return said;
   if (fields['messages'] !== undefined) {
     // A chat request as it would be sent.
-    const { max_credits: _mine, ...request } = fields;
-    const plan = planRequest(parseRequest(Buffer.from(JSON.stringify(request))), entry);
-    return plan.inputTokens;
+    const body = canonicalBody(Buffer.from(JSON.stringify(fields)));
+    return planRequest(parseRequest(body), entry).inputTokens;
   }
   const prompt = fields['prompt'] ?? fields['input'];
   if (prompt !== undefined) {

@@ -13,6 +13,8 @@ export interface ChatCall {
   minimumAvailable: NanoUsd;
   /** X-Max-Credits, as sent; null without it. */
   maxCredits: string | null;
+  /** X-Quote-Id, as sent; null without it. */
+  quoteId: string | null;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
   reply: ChatReply;

@@ -28,7 +28,8 @@ export function chargeFor(
   const isLeft = ending === 'left' && seen.error === null;
   if (!hasOutput && !isWhole && !isLeft) return null;
   const { usage, isEstimated } = believable(plan, seen, outputLimit);
-  const cost = priceOf(plan.entry.price, usage);
+  const priced = priceOf(plan.entry.price, usage);
+  const cost = plan.most !== null && plan.most < priced ? plan.most : priced;
   // An estimate is our word alone, so it never costs the operator's shortfall either.
   return { cost: isEstimated ? nanoUsd(Math.min(cost, held)) : cost, usage, isEstimated };
 }

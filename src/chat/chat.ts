@@ -2,7 +2,7 @@
  * The path of one synchronous chat request: price the ceiling, hold it, pick a channel, pass the bytes, meter them, charge what was
  * used. See docs/money.md, "What is charged".
  */
-import type { Catalogue } from '../catalogue.ts';
+import type { Catalogue, CatalogueEntry } from '../catalogue.ts';
 import type { ModelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
@@ -14,7 +14,8 @@ import { outcomeOf, type Route, type Routing } from '../routing/routing.ts';
 import { readCredits, requireWithin } from './budget.ts';
 import type { ChatCall } from './call.ts';
 import type { Tools } from './job.ts';
-import { limitWithin, type Plan, planPrefix, planRequest } from './plan.ts';
+import { type Quoted, type Quotes, wrong } from '../quotes.ts';
+import { limitWithin, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
 import { invalidField, parseRequest, peekRequest } from './request.ts';
 import { Settlement } from './settlement.ts';
 import { runStream } from './stream.ts';
@@ -27,9 +28,13 @@ export interface ChatOptions extends Tools {
   ledger: Ledger;
   catalogue: Catalogue;
   routing: Routing;
+  quotes: Pick<Quotes, 'open'>;
   /** What one credit is worth. */
   creditUsd: NanoUsd;
 }
+
+/** What headers say of money: the most that is approved, a quote. */
+export type Terms = Pick<ChatCall, 'maxCredits' | 'quoteId'>;
 
 export class Chat {
   readonly #options: ChatOptions;
@@ -41,7 +46,7 @@ export class Chat {
   /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
   async run(call: ChatCall): Promise<void> {
     const { ledger, log } = this.#options;
-    const { parsed, routes, plan } = this.#prepare(call.body, call.maxCredits, rulesOf(call));
+    const { parsed, routes, plan } = this.#prepare(call.body, call, rulesOf(call));
     const hold = await this.#reserve(call, plan, routes);
     const settlement = new Settlement(ledger, log, hold);
     if (call.signal.aborted) {
@@ -94,20 +99,24 @@ export class Chat {
     throw failure ?? new AppError('no_channel', 'No channel serves this model at the moment.');
   }
 
-  /** Throws what `run` would refuse in a request before it looks at any money. `maxCredits`: X-Max-Credits, or null. */
-  check(body: Buffer, maxCredits: string | null): void {
-    this.#prepare(body, maxCredits, NO_RULES);
+  /** Throws what `run` would refuse in a request before it looks at any money. */
+  check(body: Buffer, terms: Terms): void {
+    this.#prepare(body, terms, NO_RULES);
   }
 
-  #prepare(body: Buffer, maxCredits: string | null, rules: readonly KeyRules[]) {
+  #prepare(body: Buffer, terms: Terms, rules: readonly KeyRules[]) {
     const { catalogue, routing, creditUsd } = this.#options;
     const parsed = parseRequest(body);
-    const entry = catalogue.entry(parsed.request.model);
+    const quoteId = parsed.quoteId ?? terms.quoteId;
+    const quoted = quoteId === null ? null : this.#options.quotes.open(quoteId);
+    const entry = quoted
+      ? quotedEntry(catalogue, parsed.request.model, quoted)
+      : catalogue.entry(parsed.request.model);
     requireText(entry.model);
     requireModel(rules, entry.model);
     const routes = routing.candidates(entry.model, groupsOf(rules));
-    const plan = planRequest(parsed, entry);
-    const approved = [parsed.maxCredits, readCredits(maxCredits, 'X-Max-Credits')];
+    const plan = quoted ? quotedPlan(parsed, entry, quoted) : planRequest(parsed, entry);
+    const approved = [parsed.maxCredits, readCredits(terms.maxCredits, 'X-Max-Credits')];
     requireWithin(plan.ceiling, approved, creditUsd);
     requireAllowed(plan.ceiling, mostPerRequest(rules));
     return { parsed, routes, plan };
@@ -125,7 +134,11 @@ export class Chat {
 
   #planWhole(body: Buffer): Plan {
     const parsed = parseRequest(body);
-    return planRequest(parsed, this.#options.catalogue.entry(parsed.request.model));
+    const { catalogue, quotes } = this.#options;
+    const { model } = parsed.request;
+    if (parsed.quoteId === null) return planRequest(parsed, catalogue.entry(model));
+    const quoted = quotes.open(parsed.quoteId);
+    return quotedPlan(parsed, quotedEntry(catalogue, model, quoted), quoted);
   }
 
   #planPrefix(body: Buffer): Plan | null {
@@ -160,6 +173,14 @@ export class Chat {
       throw new AppError('credit_exhausted', error.message, { details: error.details ?? {} });
     }
   }
+}
+
+/** The model at the prices of the quote. */
+function quotedEntry(catalogue: Catalogue, model: string, quoted: Quoted): CatalogueEntry {
+  if (quoted.model !== model) throw wrong(`is for the model ${quoted.model}`);
+  const entry = catalogue.entryAt(model, quoted.priceVersion);
+  if (entry) return entry;
+  throw wrong('is for prices that are not known any more: ask for a new one');
 }
 
 /** All of them, one after the other. */

@@ -3,6 +3,7 @@ import type { CatalogueEntry } from '../catalogue.ts';
 import type { NanoUsd } from '../money.ts';
 import { affordableOutput, ceilingOf } from '../pricing/tokens.ts';
 import type { ChatRequest } from '../providers/provider.ts';
+import { type Quoted, wrong } from '../quotes.ts';
 import { estimateText, inputTokens } from '../tokens.ts';
 import type { ParsedRequest } from './request.ts';
 
@@ -16,12 +17,22 @@ export interface Plan {
   ceiling: NanoUsd;
   /** The smallest hold that still serves: the input and half of the output. */
   atLeast: NanoUsd;
+  /** What a quote promised: it costs no more, whatever is used; null without one. */
+  most: NanoUsd | null;
 }
 
 export type Facts = Pick<ChatRequest, 'outputLimit' | 'n'>;
 
 export function planRequest({ request, media }: ParsedRequest, entry: CatalogueEntry): Plan {
-  const text = estimateText(request.body);
+  return planText(request.body, { request, media }, entry);
+}
+
+function planText(
+  body: Buffer,
+  { request, media }: Pick<ParsedRequest, 'request' | 'media'>,
+  entry: CatalogueEntry,
+): Plan {
+  const text = estimateText(body);
   return plan(entry, request, inputTokens(text, media.images, media.imageBytes));
 }
 
@@ -42,6 +53,38 @@ function plan(entry: CatalogueEntry, facts: Facts, input: number): Plan {
     choices: facts.n,
     ceiling: cost(outputLimit),
     atLeast: cost(Math.ceil(outputLimit / 2)),
+    most: null,
+  };
+}
+
+/** Fields that say something to Farebox alone. */
+const OWN_FIELDS = ['max_credits', 'quote_id', 'callback_url', 'modality', 'input_tokens'];
+
+/** A request as it is counted for a quote and under it: the same however its JSON is spaced, without what is for Farebox alone. */
+export function canonicalBody(body: Buffer): Buffer {
+  const fields = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
+  const others = Object.entries(fields).filter(([name]) => !OWN_FIELDS.includes(name));
+  return Buffer.from(JSON.stringify(Object.fromEntries(others)));
+}
+
+/** A plan under a quote, which binds both: the request is no larger, and costs no more. Errors: invalid_request. */
+export function quotedPlan(parsed: ParsedRequest, entry: CatalogueEntry, quoted: Quoted): Plan {
+  const plan = planText(canonicalBody(parsed.request.body), parsed, entry);
+  if (
+    plan.inputTokens > quoted.inputTokens ||
+    plan.outputLimit * plan.choices > quoted.outputTokens
+  ) {
+    const { inputTokens, outputTokens } = quoted;
+    throw wrong(
+      `is for ${inputTokens} input and ${outputTokens} output tokens, and this request is larger: estimate it with its messages`,
+    );
+  }
+  const within = (amount: NanoUsd) => (amount < quoted.max ? amount : quoted.max);
+  return {
+    ...plan,
+    ceiling: within(plan.ceiling),
+    atLeast: within(plan.atLeast),
+    most: quoted.max,
   };
 }
 

@@ -17,6 +17,8 @@ export interface ParsedRequest {
   media: Media;
   /** Billionths of a credit that the caller approved; null where it said nothing. */
   maxCredits: bigint | null;
+  /** The quote that the body names; null without one. */
+  quoteId: string | null;
 }
 
 type Fields = Record<string, unknown>;
@@ -38,7 +40,8 @@ export function parseRequest(body: Buffer): ParsedRequest {
     members: ranges,
   };
   const maxCredits = readCredits(fields['max_credits'], 'max_credits');
-  return { request, media: readMessages(fields['messages']), maxCredits };
+  const quoteId = textField(fields, 'quote_id');
+  return { request, media: readMessages(fields['messages']), maxCredits, quoteId };
 }
 
 /**
@@ -78,6 +81,12 @@ function modelField(fields: Fields): string {
   const model = fields['model'];
   if (typeof model === 'string' && model !== '' && model.length <= MAX_MODEL_LENGTH) return model;
   throw invalidField('model', 'must be the name of a model, such as those of GET /v1/models');
+}
+
+function textField(fields: Fields, name: string): string | null {
+  const value = fields[name] ?? null;
+  if (value === null || typeof value === 'string') return value;
+  throw invalidField(name, 'must be text');
 }
 
 function booleanField(fields: Fields, name: string): boolean {

@@ -8,6 +8,7 @@ import * as idempotency from './migrations/0003-idempotency.ts';
 import * as vault from './migrations/0004-vault.ts';
 import * as usage from './migrations/0005-usage.ts';
 import * as payouts from './migrations/0006-payouts.ts';
+import * as quotes from './migrations/0007-quotes.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -30,6 +31,7 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0004-vault': (db) => vault.up(db, sqliteDdl),
   '0005-usage': (db) => usage.up(db, sqliteDdl),
   '0006-payouts': (db) => payouts.up(db, sqliteDdl),
+  '0007-quotes': (db) => quotes.up(db, sqliteDdl),
 };
 
 /** Brings the tables to this program's version; throws when a newer program has been here. */

@@ -13,6 +13,7 @@ export interface Tables {
   payment_identifiers: PaymentIdentifierRow;
   siwx_nonces: { id: string; expires_at: number };
   audit_log: AuditRow;
+  price_lists: PriceListRow;
   payouts: PayoutRow;
   adjustments: AdjustmentRow;
   channel_switches: ChannelSwitchRow;
@@ -278,6 +279,16 @@ export interface IdempotencyRow {
   bytes: number;
   created_at: number;
   expires_at: number;
+}
+
+/** A rule list that quotes name. */
+export interface PriceListRow {
+  model: string;
+  version: string;
+  /** JSON of TokenPrices (src/pricing/tokens.ts). */
+  prices: string;
+  /** No quote that names it is valid after that. */
+  quoted_until: number;
 }
 
 /** What one account used in a UTC day, of one model, by one key; of entries up to the mark. */

@@ -14,7 +14,7 @@ export function chatOffer(chat: Chat): Offer {
     price: (body, isPartial) => chat.price(body, isPartial),
     check: (ctx) => {
       budgetMode(ctx);
-      chat.check(ctx.state.body, maxCredits(ctx));
+      chat.check(ctx.state.body, { maxCredits: maxCredits(ctx), quoteId: quoteId(ctx) });
     },
   };
 }
@@ -30,6 +30,7 @@ export function chatRoute(chat: Chat, { config }: StepOptions) {
       mode: budgetMode(ctx) ?? usualMode(principal),
       dialect: dialect === 'v1' ? 'v1' : 'venice',
       maxCredits: maxCredits(ctx),
+      quoteId: quoteId(ctx),
       minimumAvailable: minimumOf(ctx, config),
       signal: goneSignal(ctx.res),
       reply: replyOver(ctx),
@@ -45,6 +46,10 @@ function budgetMode({ req }: Context): 'clamp' | 'refuse' | undefined {
   const said = req.headers['x-budget-mode'];
   if (said === undefined || said === 'clamp' || said === 'refuse') return said;
   throw new AppError('invalid_request', 'X-Budget-Mode: must be clamp or refuse.');
+}
+
+function quoteId(ctx: Context): string | null {
+  return ctx.get('x-quote-id') || null;
 }
 
 function maxCredits(ctx: Context): string | null {

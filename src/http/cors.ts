@@ -33,6 +33,7 @@ const ALLOWED = [
   'X-402-Payment',
   'X-Budget-Mode',
   'X-Max-Credits',
+  'X-Quote-Id',
   'Idempotency-Key',
   'Prefer',
 ].join(', ');

@@ -6,6 +6,7 @@ import type { Catalogue } from '../catalogue.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
 import type { NanoUsd } from '../money.ts';
+import type { Quotes } from '../quotes.ts';
 import type { KeySpending } from '../keys/spending.ts';
 import type { AdminOptions } from './admin/options.ts';
 import { adminRoutes } from './admin/routes.ts';
@@ -38,6 +39,7 @@ export interface RouterOptions extends StepOptions, AdminOptions {
   web3Keys: Web3Keys;
   catalogue: Catalogue;
   creditUsd: NanoUsd;
+  quotes: Quotes;
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';

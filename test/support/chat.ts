@@ -8,6 +8,7 @@ import { Chat } from '../../src/chat/chat.ts';
 import type { ChannelConfig, ModelConfig } from '../../src/config/config.ts';
 import { AppError } from '../../src/errors.ts';
 import type { Log, LogFields } from '../../src/log.ts';
+import { Quotes } from '../../src/quotes.ts';
 import { Routing } from '../../src/routing/routing.ts';
 import { Upstream } from '../../src/upstream.ts';
 import { type TestStore, testStore } from './store.ts';
@@ -120,8 +121,10 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const ways = new Upstream(limits);
   const { ledger, clock } = store;
   const log = recordingLog(logged);
+  const quotes = new Quotes({ ledger, catalogue, secret: store.secretFor('quotes'), clock });
   const chat = new Chat({
     ledger,
+    quotes,
     catalogue,
     routing,
     upstream: ways,
@@ -234,6 +237,7 @@ function callOf(
             keyType: 'INFERENCE',
             ancestors: [],
             rules: [],
+            rates: [],
             isBound: false,
           }
         : {
@@ -247,6 +251,7 @@ function callOf(
     mode: headers['x-mode'] as 'clamp' | 'refuse',
     dialect: headers['x-dialect'] as 'v1' | 'venice',
     maxCredits: (headers['x-max-credits'] as string | undefined) ?? null,
+    quoteId: null,
     minimumAvailable: ZERO_USD,
     signal,
     reply: {

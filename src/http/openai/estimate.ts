@@ -7,6 +7,7 @@ import type { Clock } from '../../clock.ts';
 import { estimate, inCredits, largestOutput } from '../../estimate.ts';
 import type { KeySpending } from '../../keys/spending.ts';
 import { formatUsd, nanoUsd, type NanoUsd } from '../../money.ts';
+import type { Quotes } from '../../quotes.ts';
 import { operation } from '../operation.ts';
 
 export interface EstimateOptions {
@@ -15,6 +16,7 @@ export interface EstimateOptions {
   spending: KeySpending;
   clock: Clock;
   creditUsd: NanoUsd;
+  quotes: Quotes;
 }
 
 const range = <T extends z.ZodType>(of: T) => z.strictObject({ min: of, expected: of, max: of });
@@ -31,6 +33,8 @@ const answer = z.strictObject({
   rules: z.array(z.looseObject({ unit: z.string(), usd: z.string() })),
   assumed: z.record(z.string(), z.union([z.number(), z.string()])),
   price_version: z.string(),
+  /** Binds for ten minutes: send its id as `quote_id` or X-Quote-Id. */
+  quote: z.strictObject({ id: z.string(), max_usd: z.string(), expires_at: z.string() }),
   within_max_credits: z.boolean().nullable(),
   affordable: z
     .strictObject({
@@ -49,7 +53,7 @@ const body = z.looseObject({
 });
 
 export function creditsEstimate(options: EstimateOptions) {
-  const { catalogue, creditUsd } = options;
+  const { catalogue, creditUsd, quotes } = options;
   return operation<z.infer<typeof body>>({
     summary: 'What a request would cost, without charging for it',
     right: null,
@@ -60,6 +64,9 @@ export function creditsEstimate(options: EstimateOptions) {
       const found = estimate(fields, catalogue, creditUsd);
       const { model, price } = found.entry;
       const amounts = { min: found.min, expected: found.expected, max: found.max };
+      const { input_tokens: inputTokens, output_tokens: outputTokens } = found.units;
+      const quoted = { model: model.id, priceVersion: price.version, max: found.max };
+      const quote = await quotes.make({ ...quoted, inputTokens, outputTokens }, model.price);
       return {
         object: 'credits.estimate',
         model: model.id,
@@ -72,6 +79,11 @@ export function creditsEstimate(options: EstimateOptions) {
         rules: [...model.price.rules],
         assumed: found.assumed,
         price_version: price.version,
+        quote: {
+          id: quote.id,
+          max_usd: formatUsd(found.max),
+          expires_at: new Date(quote.expiresAtMs).toISOString(),
+        },
         within_max_credits: found.isWithinMaxCredits,
         affordable: principal ? await affordable(principal) : null,
       };
