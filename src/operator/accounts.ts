@@ -145,9 +145,9 @@ export class OperatorAccounts {
     this.#requireConfirmed(amount, because);
     return this.#ledger.write(async (tx) => {
       const old = await requireAccountRow(tx, account);
-      if (change < 0) requireCovered(old, amount);
       if (reverses === null) await this.#requireRoom(tx, actor, amount);
       else await requireUnreversed(tx, reverses);
+      if (change < 0) requireCovered(old, amount);
       const row: AdjustmentRow = {
         id: newId('adj'),
         kind,

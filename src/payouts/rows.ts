@@ -65,6 +65,7 @@ export async function insertPayout(tx: WriteTx, payout: NewPayout): Promise<Payo
   const amount = payout.amount ?? most;
   if (amount > most) throw tooMuch(most);
   if (amount < LEAST) throw tooLittle(most);
+  if (amount % NANO_PER_USDC_UNIT) throw tooFine(most);
   const holdId = await setAside(tx, { accountId, amount, purpose: PURPOSE });
   const isDecided = method !== null;
   const row: PayoutRow = {
@@ -142,6 +143,11 @@ function tooMuch(most: NanoUsd): AppError {
 
 function tooLittle(most: NanoUsd): AppError {
   const message = `amount_usd: must be at least ${formatUsd(LEAST)}; ${formatUsd(most)} can be paid out.`;
+  return new AppError('invalid_request', message, { details: wrongAmount(message, most) });
+}
+
+function tooFine(most: NanoUsd): AppError {
+  const message = 'amount_usd: must have six decimals at most, as USDC has.';
   return new AppError('invalid_request', message, { details: wrongAmount(message, most) });
 }
 
