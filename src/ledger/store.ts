@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts';
 import type { Mode } from '../config/config.ts';
 import { type Database, migrate, openDatabase } from '../db/open.ts';
 import type { HoldRow } from '../db/tables.ts';
+import { Idempotency } from '../idempotency/idempotency.ts';
 import { newId } from '../ids.ts';
 import { Keys } from '../keys/keys.ts';
 import type { Log } from '../log.ts';
@@ -42,12 +43,13 @@ export interface Store {
   ledger: Ledger;
   accounts: Accounts;
   keys: Keys;
+  idempotency: Idempotency;
   masterKey: MasterKey;
   /** A secret of its own for each purpose, the same as long as the data directory lives. */
   secretFor(purpose: string): Buffer;
   /** For columns that are kept sealed. */
   boxFor(purpose: string): SecretBox;
-  /** Gives back holds whose time is over, forgets used-up nonces, saves the head of the seals. */
+  /** Gives back holds whose time is over, forgets used-up nonces and idempotency keys, saves the head of the seals. */
   sweep(): Promise<void>;
   close(): Promise<void>;
 }
@@ -85,12 +87,22 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const accounts = new Accounts(reader.db);
     const keys = new Keys({ ledger, pepper, clock });
     await voidLeftOpen(ledger, instance, log);
-    const parts = { database, reader, writer, lock, ledger, dataDir, clock, log };
+    const idempotency = new Idempotency({
+      ledger,
+      clock,
+      log,
+      secrets: {
+        answers: secretFor('idempotency answers'),
+        fingerprints: secretFor('idempotency fingerprints'),
+      },
+    });
+    const parts = { database, reader, writer, lock, ledger, idempotency, dataDir, clock, log };
     const upkeep = startUpkeep(parts);
     return {
       ledger,
       accounts,
       keys,
+      idempotency,
       masterKey,
       secretFor,
       boxFor: (purpose) => secretBox(secretFor(`box ${purpose}`)),
@@ -109,6 +121,7 @@ interface Parts {
   writer: BatchWriter;
   lock: DataDirLock;
   ledger: Ledger;
+  idempotency: Idempotency;
   dataDir: string;
   clock: Clock;
   log: Log;
@@ -220,6 +233,7 @@ function startUpkeep(parts: Parts): Upkeep {
     }
     await expireHolds(parts);
     await forgetNonces(parts);
+    await parts.idempotency.sweep();
     // Made again once there is room, after a full disk used it up.
     await fillReserve(parts.dataDir, parts.log);
   };
