@@ -1,5 +1,5 @@
 import type { Family } from '../config/config.ts';
-import type { KeyRules } from '../keys/rules.ts';
+import type { KeyRules, RateRules } from '../keys/rules.ts';
 
 /** A wallet: who signs. EVM addresses are lower-case; base58 is kept as it is. */
 export interface Wallet {
@@ -28,6 +28,8 @@ export interface KeyPrincipal {
   ancestors: readonly string[];
   /** What it and each of its ancestors may be used for: all of them must allow a request. */
   rules: readonly KeyRules[];
+  /** Of these rules those on rates, each with the key whose requests they count: it or an ancestor. */
+  rates: readonly { keyId: string; limits: RateRules }[];
   /** Whether it has a limit, a rule, an end or a key above it: it then acts for no more than itself. */
   isBound: boolean;
 }

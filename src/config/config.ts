@@ -107,6 +107,8 @@ export interface ChannelConfig {
 export interface ModelConfig {
   id: string;
   type: 'text' | 'embedding';
+  /** Whose rate limits hold for it; absent: those of its type. */
+  tier?: string;
   context: number;
   maxOutput: number;
   defaultOutput: number;
@@ -125,4 +127,28 @@ export interface LimitsConfig {
   headersTimeoutMs: number;
   requestTimeoutMs: number;
   drainMs: number;
+  /** Of callers, by tier of models; every type of model has one of its name. */
+  rates: Record<string, RateTier>;
+  failedRequests: FailedRequestsConfig;
+  floods: FloodsConfig;
+}
+
+/** 0: no limit. */
+export interface RateTier {
+  requestsPerMinute: number;
+  requestsPerDay: number;
+  tokensPerMinute: number;
+  tokensPerDay: number;
+}
+
+/** So many failed requests in so many seconds, and a caller waits for as long; a count of 0: never. */
+export interface FailedRequestsConfig {
+  count: number;
+  seconds: number;
+}
+
+/** Answers a minute and address; 0: no limit. */
+export interface FloodsConfig {
+  unauthorizedPerMinute: number;
+  paymentRequiredPerMinute: number;
 }

@@ -137,7 +137,8 @@ function readOffer(
   const isWhole = rawChannels.every((channel) => channel?.id !== undefined);
   const ids = isWhole ? new Set(rawChannels.map((channel) => channel?.id ?? '')) : null;
   const channels = readChannels(rawChannels, faults);
-  return { channels, models: readModels(raw.models ?? [], ids, faults) };
+  const known = { channelIds: ids, tiers: new Set(Object.keys(raw.limits.rates)) };
+  return { channels, models: readModels(raw.models ?? [], known, faults) };
 }
 
 function readCredit(raw: RawFile, faults: Faults): Config['creditUsd'] {

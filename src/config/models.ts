@@ -34,10 +34,17 @@ function plain(usd: string): string {
   return usd.replace(/(\.[0-9]*?)0+$/, '$1').replace(/\.$/, '');
 }
 
-/** `channelIds`: null when the channels are faulty themselves, so that routes cannot be checked. */
+/** What models may name. */
+export interface Known {
+  /** Null when the channels are faulty themselves, so that routes cannot be checked. */
+  channelIds: ReadonlySet<string> | null;
+  /** Of limits.rates. */
+  tiers: ReadonlySet<string>;
+}
+
 export function readModels(
   raw: readonly (RawModel | undefined)[],
-  channelIds: ReadonlySet<string> | null,
+  { channelIds, tiers }: Known,
   faults: Faults,
 ): ModelConfig[] {
   const seen = new Set<string>();
@@ -47,6 +54,7 @@ export function readModels(
     if (model.id !== undefined && seen.has(model.id))
       faults.add([...path, 'id'], 'must be the only model of this id');
     seen.add(model.id ?? '');
+    checkTier(model.tier, [...path, 'tier'], tiers, faults);
     return [readModel(model, path, channelIds, faults)];
   });
 }
@@ -61,12 +69,25 @@ function readModel(
   return {
     id: raw.id ?? '',
     type: raw.type,
+    ...(raw.tier !== undefined && { tier: raw.tier }),
     context: raw.context ?? 0,
     maxOutput,
     defaultOutput,
     routes: readRoutes(raw, path, channelIds, faults),
     price: readPrice(raw, path, faults),
   };
+}
+
+function checkTier(
+  tier: string | undefined,
+  path: Path,
+  tiers: ReadonlySet<string>,
+  faults: Faults,
+): void {
+  if (tier === undefined || tiers.has(tier)) return;
+  const meant = nearest(tier, tiers);
+  const hint = meant === null ? `there are: ${[...tiers].join(', ')}` : `did you mean ${meant}?`;
+  faults.add(path, `must be the name of a tier in limits.rates; ${hint}`);
 }
 
 function readOutput(

@@ -26,7 +26,11 @@ export interface RawFile {
     | 'request_timeout_ms'
     | 'drain_ms',
     number
-  >;
+  > & {
+    rates: Record<string, RawTier | undefined>;
+    failed_requests: { count: number; seconds: number };
+    floods: { unauthorized_per_minute: number; payment_required_per_minute: number };
+  };
   webhooks: { allow_private: (string | undefined)[] };
   siwx: {
     replay: 'single-use' | 'session';
@@ -34,6 +38,11 @@ export interface RawFile {
     extra_domains: (string | undefined)[];
   };
 }
+
+export type RawTier = Record<
+  'requests_per_minute' | 'requests_per_day' | 'tokens_per_minute' | 'tokens_per_day',
+  number
+>;
 
 export type UsdSetting =
   | 'minimum_top_up_usd'
@@ -86,6 +95,7 @@ export interface RawChannel {
 export interface RawModel {
   id?: string;
   type: 'text' | 'embedding';
+  tier?: string;
   context?: number;
   max_output?: number;
   default_output?: number;

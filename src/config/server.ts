@@ -1,7 +1,7 @@
 /** `server`, `siwx` and `limits`. */
-import type { LimitsConfig, ServerConfig, SiwxConfig } from './config.ts';
+import type { LimitsConfig, RateTier, ServerConfig, SiwxConfig } from './config.ts';
 import type { Faults, Path } from './fault.ts';
-import type { RawFile } from './raw.ts';
+import type { RawFile, RawTier } from './raw.ts';
 import { isCidr, isHostWithPort, isPublicOrigin, originOf } from './urls.ts';
 
 export function readServer(
@@ -79,6 +79,28 @@ export function readLimits(raw: RawFile['limits']): LimitsConfig {
     headersTimeoutMs: raw.headers_timeout_ms,
     requestTimeoutMs: raw.request_timeout_ms,
     drainMs: raw.drain_ms,
+    rates: readRates(raw.rates),
+    failedRequests: raw.failed_requests,
+    floods: {
+      unauthorizedPerMinute: raw.floods.unauthorized_per_minute,
+      paymentRequiredPerMinute: raw.floods.payment_required_per_minute,
+    },
+  };
+}
+
+function readRates(raw: RawFile['limits']['rates']): LimitsConfig['rates'] {
+  const tiers = Object.entries(raw).flatMap(([name, tier]) =>
+    tier === undefined ? [] : [[name, readTier(tier)] as const],
+  );
+  return Object.fromEntries(tiers);
+}
+
+function readTier(raw: RawTier): RateTier {
+  return {
+    requestsPerMinute: raw.requests_per_minute,
+    requestsPerDay: raw.requests_per_day,
+    tokensPerMinute: raw.tokens_per_minute,
+    tokensPerDay: raw.tokens_per_day,
   };
 }
 

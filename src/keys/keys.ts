@@ -16,7 +16,7 @@ import { KeyCache, type KeyWithAncestors } from './cache.ts';
 import { HOUSE_ACCOUNT, requireAccount } from './house.ts';
 import { limitNano, NO_LIMITS, readLimits, type SpendLimits } from './limits.ts';
 import { requireNarrower } from './narrow.ts';
-import { type KeyRules, readRules } from './rules.ts';
+import { type KeyRules, type RateRules, readRules } from './rules.ts';
 import { revokeOperators } from './reset.ts';
 import { type KeyType, mayBeKey, newSecret } from './secret.ts';
 
@@ -37,6 +37,8 @@ export interface AuthenticatedKey {
   ancestors: readonly string[];
   /** Its own first, then those of each ancestor; only rules that say something. */
   rules: readonly KeyRules[];
+  /** Of these rules those on rates, each with the key whose requests they count. */
+  rates: readonly { keyId: string; limits: RateRules }[];
   /** Whether it has a limit, a rule, an end or a key above it. */
   isBound: boolean;
 }
@@ -115,6 +117,11 @@ export class Keys {
     if (!works(found.row, nowMs) || !found.above.every((row) => works(row, nowMs))) return null;
     if ((found.row.last_used_at ?? 0) + TOUCH_MS <= nowMs) this.#touch(found.row, nowMs);
     return found.principal;
+  }
+
+  /** Whether a key worked lately; it may have ended since. Asks nothing. */
+  isKnown(secret: string): boolean {
+    return this.#cache.get(secret) !== undefined;
   }
 
   async #lookUp(secret: string): Promise<KeyWithAncestors | null> {
@@ -306,6 +313,9 @@ function withAncestors(row: ApiKeyRow, above: ApiKeyRow[]): KeyWithAncestors {
       type: row.type,
       ancestors: above.map(({ id }) => id),
       rules: rules.filter(saysSomething),
+      rates: rules.flatMap(({ rateLimits }, n) =>
+        rateLimits ? [{ keyId: (n === 0 ? row : above[n - 1]!).id, limits: rateLimits }] : [],
+      ),
       isBound:
         row.parent_id !== null ||
         row.limit_nano !== null ||

@@ -13,6 +13,7 @@ describe('keys', () => {
       keyId: inference.id,
       ancestors: [],
       rules: [],
+      rates: [],
       isBound: false,
       accountId: HOUSE_ACCOUNT,
       type: 'INFERENCE',
