@@ -237,8 +237,15 @@ function startUpkeep(parts: Parts): Upkeep {
     // Made again once there is room, after a full disk used it up.
     await fillReserve(parts.dataDir, parts.log);
   };
+  // One after another: two at once would write the head file's new copy over each other.
+  let last: Promise<void> = Promise.resolve();
+  const sweepInTurn = () => {
+    const turn = last.then(sweep);
+    last = turn.catch(() => {});
+    return turn;
+  };
   const timer = setInterval(() => {
-    running ??= sweep()
+    running ??= sweepInTurn()
       .catch((error: unknown) => parts.log.error('upkeep_failed', { error }))
       .finally(() => {
         running = null;
@@ -246,10 +253,11 @@ function startUpkeep(parts: Parts): Upkeep {
   }, SWEEP_MS);
   timer.unref();
   return {
-    sweep,
+    sweep: sweepInTurn,
     stop: async () => {
       clearInterval(timer);
       await running;
+      await last;
     },
   };
 }
