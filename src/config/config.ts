@@ -1,6 +1,7 @@
 /** The settings of one server, after environment and YAML were read, checked and joined. Everything below is plain data. */
 import type { NanoUsd } from '../money.ts';
 import type { LogLevel } from '../log.ts';
+import type { ByokFee } from '../pricing/byok.ts';
 import type { TokenPrices } from '../pricing/tokens.ts';
 
 export type Mode = 'live' | 'sandbox';
@@ -11,13 +12,20 @@ export interface Config {
   server: ServerConfig;
   dataDir: string;
   logLevel: LogLevel;
-  secrets: { masterKey: Buffer | null; adminKey: string | null };
+  secrets: {
+    masterKey: Buffer | null;
+    /** Of a rotation; also tried where the other does not open the data directory any more. */
+    newMasterKey: Buffer | null;
+    adminKey: string | null;
+  };
   payments: PaymentsConfig;
   siwx: SiwxConfig;
   channels: ChannelConfig[];
   models: ModelConfig[];
   limits: LimitsConfig;
   creditUsd: NanoUsd;
+  /** What a request costs that goes over a key of its owner's own, instead of the price. */
+  byok: ByokFee;
   /** Where the settings came from, for people: `config check`, `doctor`, the first lines of the log. */
   origin?: ConfigOrigin;
 }

@@ -8,17 +8,22 @@ const PLAIN_PART = /^[A-Za-z0-9._-]{0,15}$/;
 
 /** Plain JSON. Amounts are decimal dollars; a secret is '[set]', or null when there is none. */
 export function describeConfig(config: Config): Record<string, unknown> {
-  const { secrets, payments, channels, creditUsd, ...plain } = config;
+  const { secrets, payments, channels, creditUsd, byok, ...plain } = config;
   const { networks, ...amounts } = payments;
   return {
     ...plain,
-    secrets: { masterKey: masked(secrets.masterKey), adminKey: masked(secrets.adminKey) },
+    secrets: {
+      masterKey: masked(secrets.masterKey),
+      newMasterKey: masked(secrets.newMasterKey),
+      adminKey: masked(secrets.adminKey),
+    },
     payments: {
       ...Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, usd(amount)])),
       networks: networks.map(describeNetwork),
     },
     channels: channels.map(describeChannel),
     creditUsd: usd(creditUsd),
+    byok: { feePercent: byok.percent, feeUsdPerRequest: usd(byok.perRequest) },
   };
 }
 

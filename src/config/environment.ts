@@ -20,6 +20,7 @@ const OWN = [
   'FAREBOX_CONFIG',
   'FAREBOX_ADMIN_KEY',
   'FAREBOX_MASTER_KEY',
+  'FAREBOX_NEW_MASTER_KEY',
   'FAREBOX_URL',
   'FAREBOX_WALLET',
 ];
@@ -113,22 +114,23 @@ export function checkDatabaseUrl(environment: Environment, faults: Faults): void
 
 export function readSecrets(environment: Environment, faults: Faults): Config['secrets'] {
   return {
-    masterKey: readMasterKey(environment, faults),
+    masterKey: readMasterKey(environment, 'FAREBOX_MASTER_KEY', faults),
+    newMasterKey: readMasterKey(environment, 'FAREBOX_NEW_MASTER_KEY', faults),
     adminKey: readAdminKey(environment, faults),
   };
 }
 
-function readMasterKey(environment: Environment, faults: Faults): Buffer | null {
-  const value = secret(environment, 'FAREBOX_MASTER_KEY', faults);
+function readMasterKey(environment: Environment, name: string, faults: Faults): Buffer | null {
+  const value = secret(environment, name, faults);
   if (value === null) return null;
   const key = Buffer.from(value, 'base64');
   const isBase64 = key.toString('base64').replace(/=+$/, '') === value.replace(/=+$/, '');
   if (!isBase64 || key.length !== MASTER_KEY_BYTES) {
-    faults.add('FAREBOX_MASTER_KEY', 'must be 32 bytes in base64 (openssl rand -base64 32)');
+    faults.add(name, 'must be 32 bytes in base64 (openssl rand -base64 32)');
     return null;
   }
   if (new Set(key).size < MIN_DISTINCT) {
-    faults.add('FAREBOX_MASTER_KEY', 'must be 32 random bytes (openssl rand -base64 32)');
+    faults.add(name, 'must be 32 random bytes (openssl rand -base64 32)');
     return null;
   }
   return key;

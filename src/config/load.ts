@@ -74,6 +74,7 @@ export function loadConfig(environment: Environment, options: LoadOptions): Conf
     models,
     limits: readLimits(raw.limits),
     creditUsd: readCredit(raw, faults),
+    byok: { percent: raw.byok.fee_percent, perRequest: parseUsd(raw.byok.fee_usd_per_request) },
     origin: { file: file?.path ?? null, isFileFixed: file?.isFixed ?? false, notes },
   };
   faults.check();

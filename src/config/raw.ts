@@ -15,6 +15,7 @@ export interface RawFile {
   channels?: (RawChannel | undefined)[];
   models?: (RawModel | undefined)[];
   credits: { credit_usd: string };
+  byok: { fee_percent: string; fee_usd_per_request: string };
   limits: Record<
     | 'body_bytes'
     | 'header_bytes'
