@@ -28,6 +28,7 @@ describe('settings of the environment', () => {
     ['a public URL over http', { PUBLIC_URL: 'http://a.example' }, 'PUBLIC_URL'],
     ['a public URL that is none', { PUBLIC_URL: 'a.example' }, 'PUBLIC_URL'],
     ['an empty master key (K-13)', { FAREBOX_MASTER_KEY: '' }, 'FAREBOX_MASTER_KEY'],
+    ['an empty new master key (K-13)', { FAREBOX_NEW_MASTER_KEY: '' }, 'FAREBOX_NEW_MASTER_KEY'],
     [
       'a short master key (K-13)',
       { FAREBOX_MASTER_KEY: MASTER_KEY.slice(4) },
