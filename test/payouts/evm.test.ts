@@ -167,6 +167,22 @@ describe.skipIf(anvilBinary() === null)('payouts on an EVM chain', () => {
     expect(await heldOf(desk, accountId)).toBe(0);
   });
 
+  it('whose gas transaction was overtaken are submitted again, and still paid once', async () => {
+    const { accountId, balance } = await customer();
+    shop.proxy.rule = ({ method }) => (method === 'eth_sendRawTransaction' ? 'cut' : 'forward');
+    const { id, state, transaction_id: first } = await desk.pay(accountId, '2');
+    expect(state).toBe('sent');
+    shop.proxy.rule = () => 'forward';
+    // Somebody's payment takes the nonce that was meant for it.
+    await customer();
+    for (let look = 0; look < 5; look += 1) await desk.later(2 * MINUTE);
+    const row = await desk.row(id);
+    expect(row).toMatchObject({ state: 'settled', attempt: 1 });
+    expect(row.transaction_id).not.toBe(first);
+    expect(await balance()).toBe(2_000_000n);
+    expect(await desk.withdrawals()).toEqual([2_000_000]);
+  });
+
   it('that expire without reaching the chain are signed afresh, and paid once', async () => {
     const { accountId, balance } = await customer();
     // The node says that it took it, and forgets it.
