@@ -6,6 +6,7 @@ import { Catalogue } from './catalogue.ts';
 import { contractWalletVerifier } from './chains/contract-wallet.ts';
 import { createRail } from './chains/index.ts';
 import { secp256k1Engine } from './chains/secp256k1.ts';
+import { Byok } from './chat/byok.ts';
 import { Chat } from './chat/chat.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { ChannelConfig, Config } from './config/config.ts';
@@ -26,6 +27,7 @@ import { Payouts } from './payouts/payouts.ts';
 import { Quotes } from './quotes.ts';
 import { Routing } from './routing/routing.ts';
 import { Upstream } from './upstream.ts';
+import { Vault } from './vault.ts';
 
 export interface Overrides {
   clock?: Clock;
@@ -74,7 +76,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     { ...overrides, clock, log },
     { origins, opened },
   );
-  const { payments, payouts, catalogue } = parts;
+  const { payments, payouts, catalogue, byok } = parts;
 
   const gate = { closed: starting() as AppError | null };
   const http = createHttpServer({
@@ -123,6 +125,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     reload: (next) => {
       catalogue.replace(next.models);
       routing.replace(channelsOf(next, demoUrl));
+      byok.replace(next.byok);
       return ONLY_AT_START.filter((name) => !isDeepStrictEqual(config[name], next[name]));
     },
     close: () => resources.disposeAsync(),
@@ -164,8 +167,12 @@ async function createParts(
   opened.defer(() => upstream.close());
   const quotes = new Quotes({ ledger, catalogue, secret: store.secretFor('quotes'), clock });
   await quotes.start();
+  const vault = new Vault(ledger, store.masterKey.values);
+  await vault.load();
+  const byok = new Byok({ vault, routing, fee: config.byok });
   const chat = new Chat({
     quotes,
+    byok,
     ledger,
     catalogue,
     routing,
@@ -216,6 +223,8 @@ async function createParts(
     chat,
     catalogue,
     quotes,
+    vault,
+    byok,
   };
   return { store, routing, demoUrl, payouts, operator, ...forHttp };
 }
@@ -228,6 +237,7 @@ async function openLedger(config: Config, { clock, log, pid = 0, onFatal }: Tool
     dataDir,
     mode,
     masterKey: secrets.masterKey,
+    newMasterKey: secrets.newMasterKey,
     clock,
     log,
     pid,

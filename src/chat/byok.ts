@@ -4,6 +4,7 @@
  */
 import type { CatalogueEntry } from '../catalogue.ts';
 import type { ChannelConfig } from '../config/config.ts';
+import { BUILT_IN_VENDORS } from '../config/vendors.ts';
 import { AppError } from '../errors.ts';
 import { type ByokFee, feePrice } from '../pricing/byok.ts';
 import type { Route, Routing } from '../routing/routing.ts';
@@ -38,6 +39,20 @@ export class Byok {
   replace(fee: ByokFee): void {
     this.#fee = fee;
     this.#entries = new WeakMap();
+  }
+
+  /** Whose keys can be stored: those that everybody knows, and those of the channels. */
+  vendors(): string[] {
+    return [...new Set([...BUILT_IN_VENDORS, ...this.#inUse()])];
+  }
+
+  /** Whether any channel takes keys of this vendor. */
+  isInUse(vendor: string): boolean {
+    return this.#inUse().includes(vendor);
+  }
+
+  #inUse(): string[] {
+    return this.#routing.channels().flatMap((channel) => channel.vendor ?? []);
   }
 
   /** Null, at once and from memory, for whoever stored none. */

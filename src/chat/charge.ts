@@ -10,6 +10,8 @@ export interface Charge {
   usage: Usage;
   /** Whether a count was not reported, or not believable, and was estimated from the text. */
   isEstimated: boolean;
+  /** The vendor, where the request went over its owner's own key: then it cost the fee instead of the price. */
+  byok?: string;
 }
 
 /** Why no more of the answer is coming: it ended by itself, it broke, or the caller is gone and the upstream was cut off. */
@@ -63,7 +65,7 @@ function believable(
 }
 
 /** The usage as the hold's row keeps it. */
-export function usageJson({ usage, isEstimated }: Charge): string {
+export function usageJson({ usage, isEstimated, byok }: Charge): string {
   return JSON.stringify({
     input_tokens: usage.inputTokens,
     output_tokens: usage.outputTokens,
@@ -71,5 +73,6 @@ export function usageJson({ usage, isEstimated }: Charge): string {
     ...(usage.cacheWriteTokens && { cache_write_tokens: usage.cacheWriteTokens }),
     ...(usage.reasoningTokens && { reasoning_tokens: usage.reasoningTokens }),
     ...(isEstimated && { estimated: true }),
+    ...(byok !== undefined && { byok }),
   });
 }

@@ -11,7 +11,9 @@ import { formatUsd, type NanoUsd, ZERO_USD } from '../money.ts';
 import { findProvider } from '../providers/index.ts';
 import type { Outcome } from '../routing/breaker.ts';
 import { outcomeOf, type Route, type Routing } from '../routing/routing.ts';
+import type { OwnKeys } from '../vault.ts';
 import { readCredits, requireWithin } from './budget.ts';
+import type { Byok } from './byok.ts';
 import type { ChatCall } from './call.ts';
 import type { Tools } from './job.ts';
 import { type Quoted, type Quotes, wrong } from '../quotes.ts';
@@ -29,6 +31,7 @@ export interface ChatOptions extends Tools {
   catalogue: Catalogue;
   routing: Routing;
   quotes: Pick<Quotes, 'open'>;
+  byok: Byok;
   /** What one credit is worth. */
   creditUsd: NanoUsd;
 }
@@ -45,8 +48,9 @@ export class Chat {
 
   /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
   async run(call: ChatCall): Promise<void> {
-    const { ledger, log } = this.#options;
-    const { parsed, routes, plan } = this.#prepare(call.body, call, rulesOf(call));
+    const { ledger, log, byok } = this.#options;
+    const keys = await byok.keysOf(call.principal.accountId);
+    const { parsed, routes, plan } = this.#prepare(call.body, call, rulesOf(call), keys);
     const hold = await this.#reserve(call, plan, routes);
     const settlement = new Settlement(ledger, log, hold);
     if (call.signal.aborted) {
@@ -58,7 +62,7 @@ export class Chat {
     try {
       await this.#tryInTurn(routes, call, (route) => {
         const provider = findProvider(route.channel.provider);
-        const secrets = secretsOf(route.channel);
+        const secrets = secretsOf(route.own?.keyed ?? route.channel);
         const job = { call, request, plan, provider, route, outputLimit, settlement, secrets };
         return request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options);
       });
@@ -101,20 +105,24 @@ export class Chat {
 
   /** Throws what `run` would refuse in a request before it looks at any money. */
   check(body: Buffer, terms: Terms): void {
-    this.#prepare(body, terms, NO_RULES);
+    this.#prepare(body, terms, NO_RULES, null);
   }
 
-  #prepare(body: Buffer, terms: Terms, rules: readonly KeyRules[]) {
-    const { catalogue, routing, creditUsd } = this.#options;
+  /** `keys`: of the payer's own, to go over; null without any. */
+  #prepare(body: Buffer, terms: Terms, rules: readonly KeyRules[], keys: OwnKeys | null) {
+    const { catalogue, routing, creditUsd, byok } = this.#options;
     const parsed = parseRequest(body);
     const quoteId = parsed.quoteId ?? terms.quoteId;
     const quoted = quoteId === null ? null : this.#options.quotes.open(quoteId);
-    const entry = quoted
+    const listed = quoted
       ? quotedEntry(catalogue, parsed.request.model, quoted)
       : catalogue.entry(parsed.request.model);
-    requireText(entry.model);
-    requireModel(rules, entry.model);
-    const routes = routing.candidates(entry.model, groupsOf(rules));
+    requireText(listed.model);
+    requireModel(rules, listed.model);
+    const groups = groupsOf(rules);
+    const own = keys && byok.choose(listed, groups, keys);
+    const entry = own?.entry ?? listed;
+    const routes = own?.routes ?? routing.candidates(listed.model, groups);
     const plan = quoted ? quotedPlan(parsed, entry, quoted) : planRequest(parsed, entry);
     const approved = [parsed.maxCredits, readCredits(terms.maxCredits, 'X-Max-Credits')];
     requireWithin(plan.ceiling, approved, creditUsd);
@@ -160,7 +168,8 @@ export class Chat {
         ancestors: principal.kind === 'key' ? principal.ancestors : NO_KEYS,
         amount: plan.ceiling,
         atLeast,
-        minimumAvailable,
+        // Nothing is bought with a free ride on a key of one's own.
+        minimumAvailable: routes[0]?.own && plan.ceiling === 0 ? ZERO_USD : minimumAvailable,
         purpose: 'chat',
         model: plan.entry.model.id,
         requestId,

@@ -33,7 +33,9 @@ export interface Job {
 
 /** What the ending calls for; null where nothing is charged. */
 export function chargeOf(job: Job, ending: Ending, measured: Measured): Charge | null {
-  return chargeFor(job.plan, ending, measured, job.outputLimit, job.settlement.hold.amount);
+  const { plan, outputLimit, settlement, route } = job;
+  const charge = chargeFor(plan, ending, measured, outputLimit, settlement.hold.amount);
+  return charge && route.own ? { ...charge, byok: route.own.vendor } : charge;
 }
 
 export function answerHeaders(job: Job, contentType: string, standing: Standing | null): Headers {
@@ -41,6 +43,7 @@ export function answerHeaders(job: Job, contentType: string, standing: Standing 
   if (job.outputLimit !== job.request.outputLimit) {
     headers['x-max-tokens-applied'] = String(job.outputLimit);
   }
+  if (job.route.own) headers['x-byok'] = 'used';
   if (standing) balanceHeaders(headers, standing);
   // Which way an answer came is the operator's business.
   if (job.call.principal.role === 'operator') headers['x-channel'] = job.route.channel.id;

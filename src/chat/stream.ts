@@ -62,7 +62,7 @@ class StreamRun implements UpstreamSink {
     this.#startKeepAlive();
     try {
       const edits = { upstreamModel: route.upstreamModel, outputLimit };
-      const message = provider.chat(route.channel, request, edits);
+      const message = provider.chat(route.own?.keyed ?? route.channel, request, edits);
       this.#upstream = this.#tools.upstream.send(route.channel, message, this);
     } catch (error) {
       this.#end('broken', asAppError(error));

@@ -2,6 +2,7 @@
 import { AppError } from '../errors.ts';
 import { formatUsd } from '../money.ts';
 import type { UpstreamHeaders, UpstreamSink } from '../upstream.ts';
+import { refusedKey } from './byok.ts';
 import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
 import { redact, upstreamError } from './upstream-errors.ts';
 
@@ -20,7 +21,7 @@ export interface WholeAnswer {
  */
 export async function runWhole(job: Job, tools: Tools): Promise<'good'> {
   const { call, route } = job;
-  const request = job.provider.chat(route.channel, job.request, {
+  const request = job.provider.chat(route.own?.keyed ?? route.channel, job.request, {
     upstreamModel: route.upstreamModel,
     outputLimit: job.outputLimit,
   });
@@ -60,7 +61,8 @@ function refusalOf(job: Job, tools: Tools, answer: WholeAnswer): AppError | null
     channel: job.route.channel.id,
     status,
   });
-  return upstreamError(status, headers, body, job.secrets, tools.clock.nowMs());
+  const refused = refusedKey(job.route, status, body);
+  return refused ?? upstreamError(status, headers, body, job.secrets, tools.clock.nowMs());
 }
 
 function withoutSecrets(body: Buffer, secrets: string[]): Buffer {

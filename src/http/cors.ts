@@ -12,6 +12,7 @@ const EXPOSED = [
   'X-Limit-Remaining',
   'X-Channel',
   'X-Max-Tokens-Applied',
+  'X-Byok',
   'X-RateLimit-Limit-Requests',
   'X-RateLimit-Remaining-Requests',
   'X-RateLimit-Reset-Requests',

@@ -3,9 +3,11 @@ import Router from '@koa/router';
 import type { Right } from '../auth/rights.ts';
 import type { Web3Keys } from '../auth/web3-key.ts';
 import type { Catalogue } from '../catalogue.ts';
+import type { Byok } from '../chat/byok.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
 import type { NanoUsd } from '../money.ts';
+import type { Vault } from '../vault.ts';
 import type { Quotes } from '../quotes.ts';
 import type { KeySpending } from '../keys/spending.ts';
 import type { AdminOptions } from './admin/options.ts';
@@ -28,6 +30,7 @@ import {
 } from './venice/api-keys.ts';
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './venice/keys.ts';
 import { listVeniceModels } from './venice/models.ts';
+import { listProviderKeys, removeProviderKey, storeProviderKey } from './venice/provider-keys.ts';
 import { createWeb3Key, web3Token } from './venice/web3-key.ts';
 import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
 import { topUp } from './x402/top-up.ts';
@@ -40,6 +43,8 @@ export interface RouterOptions extends StepOptions, AdminOptions {
   catalogue: Catalogue;
   creditUsd: NanoUsd;
   quotes: Quotes;
+  vault: Vault;
+  byok: Byok;
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
@@ -117,6 +122,10 @@ export function createRouter(options: RouterOptions): Routes {
   serve('get', '/api/v1/keys/:id', getKey(options));
   serve('patch', '/api/v1/keys/:id', updateKey(options));
   serve('delete', '/api/v1/keys/:id', revokeKey(options));
+
+  serve('get', '/api/v1/provider-keys', listProviderKeys(options));
+  serve('post', '/api/v1/provider-keys', storeProviderKey(options));
+  serve('delete', '/api/v1/provider-keys/:id', removeProviderKey(options));
 
   for (const [method, path, operation] of adminRoutes(options)) serve(method, path, operation);
 

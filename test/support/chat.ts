@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { Catalogue } from '../../src/catalogue.ts';
 import type { ChatCall } from '../../src/chat/call.ts';
+import { Byok } from '../../src/chat/byok.ts';
 import { Chat } from '../../src/chat/chat.ts';
 import type { ChannelConfig, ModelConfig } from '../../src/config/config.ts';
 import { AppError } from '../../src/errors.ts';
@@ -11,6 +12,7 @@ import type { Log, LogFields } from '../../src/log.ts';
 import { Quotes } from '../../src/quotes.ts';
 import { Routing } from '../../src/routing/routing.ts';
 import { Upstream } from '../../src/upstream.ts';
+import { Vault } from '../../src/vault.ts';
 import { type TestStore, testStore } from './store.ts';
 import { startUpstream, type TestUpstream } from './upstream.ts';
 
@@ -122,7 +124,10 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const { ledger, clock } = store;
   const log = recordingLog(logged);
   const quotes = new Quotes({ ledger, catalogue, secret: store.secretFor('quotes'), clock });
+  const fee = { percent: '0', perRequest: ZERO_USD };
+  const vault = new Vault(ledger, store.masterKey.values);
   const chat = new Chat({
+    byok: new Byok({ vault, routing, fee }),
     ledger,
     quotes,
     catalogue,
