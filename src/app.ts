@@ -154,7 +154,7 @@ async function createParts(
   const { limits, creditUsd } = config;
   const store = await openLedger(config, tools);
   opened.defer(() => store.close());
-  const { ledger, accounts, keys } = store;
+  const { ledger, accounts, keys, idempotency } = store;
   const useNonce = (id: string, expiresAtMs: number) => ledger.useNonce(id, expiresAtMs);
 
   const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = tools;
@@ -222,6 +222,7 @@ async function createParts(
     payments,
     chat,
     catalogue,
+    idempotency,
     quotes,
     vault,
     byok,

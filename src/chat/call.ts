@@ -1,5 +1,6 @@
 /** One chat request, as the HTTP layer hands it over, and how it is answered. */
 import type { Principal } from '../auth/principal.ts';
+import type { Run } from '../idempotency/run.ts';
 import type { NanoUsd } from '../money.ts';
 
 export interface ChatCall {
@@ -18,6 +19,8 @@ export interface ChatCall {
   /** Aborted when the client is gone. */
   signal: AbortSignal;
   reply: ChatReply;
+  /** With an Idempotency-Key: the answer is kept with what is charged for it, and goes on to its end without its caller. */
+  keep?: Run | null;
 }
 
 export interface ChatReply {

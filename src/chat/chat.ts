@@ -52,7 +52,7 @@ export class Chat {
     const keys = await byok.keysOf(call.principal.accountId);
     const { parsed, routes, plan } = this.#prepare(call.body, call, rulesOf(call), keys);
     const hold = await this.#reserve(call, plan, routes);
-    const settlement = new Settlement(ledger, log, hold);
+    const settlement = new Settlement(ledger, log, hold, call.keep);
     if (call.signal.aborted) {
       await settlement.finish(null);
       throw new AppError('client_closed', 'The caller left before its request was sent on.');
@@ -155,7 +155,7 @@ export class Chat {
   }
 
   async #reserve(
-    { principal, mode, requestId, minimumAvailable }: ChatCall,
+    { principal, mode, requestId, minimumAvailable, keep }: ChatCall,
     plan: Plan,
     routes: readonly Route[],
   ): Promise<Hold> {
@@ -163,6 +163,7 @@ export class Chat {
     if (principal.accountId === null) throw emptyWallet(plan, atLeast);
     try {
       return await this.#options.ledger.reserve({
+        holdId: keep?.holdId,
         accountId: principal.accountId,
         keyId: principal.kind === 'key' ? principal.keyId : null,
         ancestors: principal.kind === 'key' ? principal.ancestors : NO_KEYS,

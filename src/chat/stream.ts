@@ -139,7 +139,8 @@ class StreamRun implements UpstreamSink {
   }
 
   #leave(): void {
-    if (this.#isFinished) return;
+    // An answer that is kept is kept whole.
+    if (this.#isFinished || (this.#hasBegun && this.#job.call.keep)) return;
     this.#isGone = true;
     this.#stopWaiting();
     const { onDisconnect } = this.#job.route.channel;
@@ -216,27 +217,32 @@ class StreamRun implements UpstreamSink {
     if (isRefused) this.#pending = [];
     else this.#writePending();
     if (isRefused) throw failure ?? refusal(measured, this.#job.secrets);
-    const resolution = await this.#job.settlement.finish(charge);
-    if (this.#isGone) this.#job.call.reply.end();
-    else this.#sayGoodbye(measured, failure, resolution, done);
+    if (charge && this.#job.call.keep) this.#sendHead();
+    const goodbye = (resolution: Resolution | null) =>
+      this.#goodbye(measured, failure, resolution, done);
+    const resolution = await this.#job.settlement.finish(charge, (charged) => ({
+      head: null,
+      bytes: goodbye(charged),
+    }));
+    if (!this.#isGone) this.#sendHead();
+    this.#job.call.reply.end(this.#isGone ? undefined : goodbye(resolution));
     if (this.#isGone) return 'unknown';
     return measured.isComplete && measured.error === null ? 'good' : 'sick';
   }
 
-  #sayGoodbye(
+  #goodbye(
     measured: Measured,
     failure: AppError | null,
     resolution: Resolution | null,
     done: Buffer | null,
-  ): void {
+  ): Buffer {
     const last: Buffer[] = [];
     if (!measured.isComplete && measured.error === null) {
       last.push(errorEvent(this.#job.call.dialect, failure));
     }
     if (resolution) last.push(finalComment(resolution));
     if (done) last.push(done);
-    this.#sendHead();
-    this.#job.call.reply.end(Buffer.concat(last));
+    return Buffer.concat(last);
   }
 }
 

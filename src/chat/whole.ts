@@ -1,8 +1,10 @@
 /** A JSON answer: read whole, charged, then passed on, so that its headers carry the final figures. */
 import { AppError } from '../errors.ts';
+import type { Resolution } from '../ledger/ledger.ts';
 import { formatUsd } from '../money.ts';
 import type { UpstreamHeaders, UpstreamSink } from '../upstream.ts';
 import { refusedKey } from './byok.ts';
+import type { Headers } from './headers.ts';
 import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
 import { redact, upstreamError } from './upstream-errors.ts';
 
@@ -41,15 +43,22 @@ export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promi
     const said = measured?.error ? redact(measured.error, job.secrets) : '';
     throw failed(said ? `The upstream failed: ${said}` : 'The upstream sent no chat answer.');
   }
-  const resolution = await job.settlement.finish(chargeOf(job, 'ended', measured));
-  const headers = answerHeaders(job, 'application/json', resolution);
-  if (resolution) headers['x-request-cost'] = formatUsd(resolution.charged);
   const said = job.provider.translate?.(answer.body, job.request) ?? answer.body;
   const body = withoutSecrets(said, job.secrets);
-  headers['content-length'] = String(body.length);
-  job.call.reply.head(200, headers);
+  const resolution = await job.settlement.finish(chargeOf(job, 'ended', measured), (charged) => ({
+    head: { status: 200, headers: headersOf(job, body, charged) },
+    bytes: body,
+  }));
+  job.call.reply.head(200, headersOf(job, body, resolution));
   job.call.reply.end(body);
   return 'good';
+}
+
+function headersOf(job: Job, body: Buffer, resolution: Resolution | null): Headers {
+  const headers = answerHeaders(job, 'application/json', resolution);
+  if (resolution) headers['x-request-cost'] = formatUsd(resolution.charged);
+  headers['content-length'] = String(body.length);
+  return headers;
 }
 
 function refusalOf(job: Job, tools: Tools, answer: WholeAnswer): AppError | null {

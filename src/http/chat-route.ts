@@ -4,6 +4,7 @@ import type { ChatReply } from '../chat/call.ts';
 import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
 import { budgetModeOf } from '../keys/rules.ts';
+import { recordingReply } from './idempotent.ts';
 import { minimumOf, type Offer } from './payable.ts';
 import { type Context, goneSignal } from './request.ts';
 import type { StepOptions } from './steps.ts';
@@ -21,7 +22,8 @@ export function chatOffer(chat: Chat): Offer {
 
 export function chatRoute(chat: Chat, { config }: StepOptions) {
   return async (ctx: Context): Promise<void> => {
-    const { principal, requestId, dialect, body } = ctx.state;
+    const { principal, requestId, dialect, body, keep } = ctx.state;
+    const reply = replyOver(ctx);
     if (!principal) throw new AppError('internal', 'a chat without anybody who pays');
     await chat.run({
       principal,
@@ -33,7 +35,8 @@ export function chatRoute(chat: Chat, { config }: StepOptions) {
       quoteId: quoteId(ctx),
       minimumAvailable: minimumOf(ctx, config),
       signal: goneSignal(ctx.res),
-      reply: replyOver(ctx),
+      reply: keep ? recordingReply(reply, keep, ctx) : reply,
+      keep,
     });
   };
 }

@@ -6,7 +6,9 @@ import { hash } from 'node:crypto';
 import type { PaymentsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
+import type { PaymentHeader } from '../payments/header.ts';
 import type { Deposited } from '../payments/payments.ts';
+import { idempotent } from './idempotent.ts';
 import { type Context, type Next, readBody, readPrefix } from './request.ts';
 import { paymentHeaders, type StepOptions } from './steps.ts';
 import { type Asked, balanceRequired, credentialsRequired, inlineAmount } from './x402/required.ts';
@@ -30,12 +32,17 @@ export function payable(options: StepOptions, offer: Offer) {
     const { state } = ctx;
     if (!state.principal && !state.payment) throw await askForPayment(ctx, options, offer);
     state.body = await readBody(ctx.req, options.limits.bodyBytes);
+    let useOnce: (() => Promise<void>) | null = null;
     if (state.payment) {
       offer.check(ctx);
-      await takePayment(ctx, options);
+      useOnce = await takePayment(ctx, options, state.payment);
     }
     try {
-      await next();
+      await idempotent(ctx, options, { isPaid: true }, async (keep) => {
+        state.keep = keep;
+        await useOnce?.();
+        await next();
+      });
     } catch (error) {
       throw await asPaymentRequired(ctx, options, offer, error);
     }
@@ -53,21 +60,28 @@ async function askForPayment(ctx: Context, options: StepOptions, offer: Offer): 
   );
 }
 
-async function takePayment(ctx: Context, options: StepOptions): Promise<void> {
+/** Credits the payment: its wallet is who pays. Answers what lets it serve this request; what was served before is only repeated. */
+async function takePayment(
+  ctx: Context,
+  options: StepOptions,
+  payment: PaymentHeader,
+): Promise<() => Promise<void>> {
   const { state } = ctx;
-  if (!state.payment) return;
+  const isSignedIn = state.principal !== null;
   const claim = hash('sha256', Buffer.concat([Buffer.from(`${ctx.path}\n`), state.body]));
-  const deposited = await options.payments.deposit(state.payment, {
+  const deposited = await options.payments.deposit(payment, {
     minimum: options.config.inlineMinimum,
     claim,
   });
   state.deposited = deposited;
   paymentHeaders(ctx, deposited);
-  const isServed = !(await isFirstUse(deposited, options));
-  // A wallet that signed in beside its payment spends its balance anyway.
-  if (!state.principal && (isServed || deposited.claim !== claim)) throw served(deposited);
   const { wallet, accountId } = deposited;
   state.principal = { kind: 'wallet', role: 'wallet', wallet, accountId };
+  return async () => {
+    const isServed = !(await isFirstUse(deposited, options));
+    // A wallet that signed in beside its payment spends its balance anyway.
+    if (!isSignedIn && (isServed || deposited.claim !== claim)) throw served(deposited);
+  };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Koa from 'koa';
 import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
+import type { Run } from '../idempotency/run.ts';
 import type { PaymentHeader } from '../payments/header.ts';
 import type { Deposited } from '../payments/payments.ts';
 import type { Credentials } from './credentials.ts';
@@ -22,6 +23,8 @@ export interface State {
   /** The same once it is credited. */
   deposited: Deposited | null;
   body: Buffer;
+  /** Keeps the answer; null without an Idempotency-Key. */
+  keep: Run | null;
 }
 
 export type Context = Koa.ParameterizedContext<State>;

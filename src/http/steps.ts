@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { LimitsConfig, PaymentsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
+import type { Idempotency } from '../idempotency/idempotency.ts';
 import { type AuthenticatedKey, HOUSE_ACCOUNT, type Keys } from '../keys/keys.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { requireIp } from '../keys/rules.ts';
@@ -25,6 +26,7 @@ export interface StepOptions {
   ledger: Ledger;
   siwx: Siwx;
   payments: Payments;
+  idempotency: Idempotency;
   config: PaymentsConfig;
   limits: LimitsConfig;
   origins: Origins;
@@ -60,6 +62,7 @@ export function boundary(options: StepOptions) {
     state.payment = null;
     state.deposited = null;
     state.body = NO_BODY;
+    state.keep = null;
     try {
       if (!url.startsWith('/')) throw new AppError('invalid_request', 'Ask for a path of ours.');
       state.credentials = readCredentials(req);

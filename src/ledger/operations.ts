@@ -24,7 +24,7 @@ export interface Balance {
 
 export interface ReserveRequest {
   /** Of the hold, where its row must be found by something written before; a fresh one by default. */
-  holdId?: string;
+  holdId?: string | undefined;
   accountId: string;
   keyId: string | null;
   /** Keys that the key comes from, nearest first; its spending counts against each of them. */
