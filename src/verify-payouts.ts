@@ -13,10 +13,18 @@ export async function payoutFaults(db: Kysely<Tables>, nowMs: number): Promise<F
     select 'payouts ' || p.id as row,
       p.state || ' over ' || p.amount || ' nano, its withdrawal is ' || coalesce(e.amount, 0) as message
     from payouts p left join entries e on e.kind = 'WITHDRAWAL' and e.ref = p.id
-    where (p.state = 'settled') <> (e.amount is not null)
+    where (p.state in ('settled', 'reversed')) <> (e.amount is not null)
        or cast(p.units as bigint) * 1000 <> p.amount
        or (e.amount is not null and (e.amount <> p.amount or e.debit_account <> p.account_id
          or e.credit_account <> 'sys:clearing:' || p.network))
+    limit ${sql.lit(MAX_ROWS)}`;
+  const reversed = sql<Found>`
+    select 'payouts ' || p.id as row,
+      p.state || ' over ' || p.amount || ' nano, its reversal is ' || coalesce(e.amount, 0) as message
+    from payouts p left join entries e on e.kind = 'REVERSAL' and e.ref = p.id
+    where (p.state = 'reversed') <> (e.amount is not null)
+       or (e.amount is not null and (e.amount <> p.amount or e.credit_account <> p.account_id
+         or e.debit_account <> 'sys:clearing:' || p.network))
     limit ${sql.lit(MAX_ROWS)}`;
   const stray = sql<Found>`
     select 'entries ' || e.seq as row, 'withdraws for payout ' || e.ref || ', which does not exist' as message
@@ -41,7 +49,7 @@ export async function payoutFaults(db: Kysely<Tables>, nowMs: number): Promise<F
     from payouts where (state = 'sent' or (state = 'approved' and method = 'embedded'))
       and (next_check_at is null or next_check_at < ${nowMs - LOOK_MARGIN_MS}) limit ${sql.lit(MAX_ROWS)}`;
   return [
-    ...(await collect(db, 3, [withdrawn, stray, owner, held, unowned])),
+    ...(await collect(db, 3, [withdrawn, reversed, stray, owner, held, unowned])),
     ...(await collect(db, 6, [stuck])),
   ];
 }

@@ -185,7 +185,8 @@ export interface AuditRow {
   detail: string;
 }
 
-export type PayoutState = 'requested' | 'approved' | 'sent' | 'settled' | 'failed' | 'cancelled';
+export type PayoutState =
+  'requested' | 'approved' | 'sent' | 'settled' | 'failed' | 'cancelled' | 'reversed';
 
 export interface PayoutRow {
   id: string;

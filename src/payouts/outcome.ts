@@ -128,6 +128,22 @@ export function seenAgain(ledger: Ledger, id: string, evidence: Settled): Promis
   });
 }
 
+/** The chain took a transfer back for good: the money is the account's again. */
+export function reversePayout(ledger: Ledger, id: string, reason: string): Promise<PayoutRow> {
+  return ledger.write(async (tx) => {
+    const row = await requirePayout(tx.db, id);
+    if (row.state !== 'settled' || row.is_final) return row;
+    await tx.post({
+      kind: 'REVERSAL',
+      ref: id,
+      debit: SYSTEM.clearing(row.network),
+      credit: row.account_id,
+      amount: nanoUsd(row.amount),
+    });
+    return update(tx, id, { state: 'reversed', reason, next_check_at: null });
+  });
+}
+
 function nextLook({ state, looks }: PayoutRow): number {
   const [first, longest] =
     state === 'settled'

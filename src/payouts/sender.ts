@@ -10,6 +10,7 @@ import { formatUsd, nanoUsd } from '../money.ts';
 import { InFlight } from '../payments/in-flight.ts';
 import {
   failPayout,
+  reversePayout,
   seenAgain,
   sendAgain,
   settlePayout,
@@ -74,6 +75,7 @@ export class PayoutSender {
       case 'requested':
       case 'failed':
       case 'cancelled':
+      case 'reversed':
         return Promise.resolve(row);
     }
   }
@@ -183,6 +185,10 @@ export class PayoutSender {
     if (evidence.state === 'settled') return seenAgain(ledger, row.id, evidence);
     const { reason } = evidence;
     const what = { payout: row.id, network: row.network, transaction: row.transaction_id };
+    if (evidence.state === 'failed') {
+      log.error('payout_reversed', { ...what, reason, usd: formatUsd(nanoUsd(row.amount)) });
+      return reversePayout(ledger, row.id, reason);
+    }
     // Looking it up has broadcast it again, where that is still of use.
     if (reason !== 'rpc_unavailable') log.error('settled_payout_not_on_chain', { ...what, reason });
     return waitOn(ledger, row.id, reason);

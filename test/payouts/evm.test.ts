@@ -204,6 +204,48 @@ describe.skipIf(anvilBinary() === null)('payouts on an EVM chain', () => {
     expect(await desk.withdrawals()).toEqual([2_000_000]);
   });
 
+  it('wait for a node that does not answer, and go out by the next process', async () => {
+    const { accountId, balance } = await customer();
+    shop.proxy.rule = () => 'cut';
+    const { id, state, reason } = await desk.pay(accountId, '2');
+    expect([state, reason]).toEqual(['approved', 'rpc_unavailable']);
+    const before = desk;
+    desk = await desk.restart();
+    await before.payouts.stop();
+    shop.proxy.rule = () => 'forward';
+    await desk.payouts.start();
+    await expect.poll(() => desk.withdrawals()).toEqual([2_000_000]);
+    expect(await desk.row(id)).toMatchObject({ state: 'settled', attempt: 1 });
+    expect(await balance()).toBe(2_000_000n);
+  });
+
+  it('that a reorg takes back are sent again, or reversed when they can no longer land', async () => {
+    const { accountId, balance } = await customer();
+    const first = await desk.pay(accountId, '2');
+    expect(first).toMatchObject({ state: 'settled', is_final: 0 });
+    await shop.chain.rpc('anvil_reorg', [1, []]);
+    expect(await balance()).toBe(0n);
+    await desk.later(2 * MINUTE);
+    await expect.poll(balance).toBe(2_000_000n);
+    await shop.chain.mine(200);
+    await desk.later(6 * MINUTE);
+    expect(await desk.row(first.id)).toMatchObject({ state: 'settled', is_final: 1 });
+
+    const second = await desk.pay(accountId, '1');
+    await shop.chain.rpc('anvil_reorg', [1, []]);
+    shop.proxy.rule = ({ method }) =>
+      method === 'eth_sendRawTransaction'
+        ? { error: { code: -32_000, message: 'internal error' } }
+        : 'forward';
+    await shop.chain.rpc('evm_increaseTime', [1_200]);
+    await shop.chain.mine();
+    await desk.later(6 * MINUTE);
+    expect(await desk.row(second.id)).toMatchObject({ state: 'reversed', reason: 'expired' });
+    expect(await balance()).toBe(2_000_000n);
+    expect(await desk.till.store.available(accountId)).toBe(3_000_000_000);
+    expect(await desk.withdrawals()).toEqual([2_000_000, 1_000_000]);
+  });
+
   it('wait, cancellable, while the treasury has too little', async () => {
     const poorKey: Hex = `0x${'7f'.repeat(32)}`;
     await desk.close();

@@ -14,7 +14,7 @@ export async function up(db: Kysely<unknown>, { text, int, table }: Ddl): Promis
       units ${text} not null,
       amount ${int} not null check (amount > 0),
       state ${text} not null check (state in
-        ('requested', 'approved', 'sent', 'settled', 'failed', 'cancelled')),
+        ('requested', 'approved', 'sent', 'settled', 'failed', 'cancelled', 'reversed')),
       method ${text} check (method in ('embedded', 'manual')),
       asked_by ${text} not null,
       attempt ${int} not null default 1,
@@ -30,7 +30,7 @@ export async function up(db: Kysely<unknown>, { text, int, table }: Ddl): Promis
       settled_at ${int},
       next_check_at ${int},
       check (state in ('requested', 'cancelled', 'failed') or method is not null),
-      check (state not in ('sent', 'settled') or transaction_id is not null),
+      check (state not in ('sent', 'settled', 'reversed') or transaction_id is not null),
       unique (network, transaction_id)
     ) ${table}`,
     'create index payouts_account on payouts (account_id, id)',

@@ -7,7 +7,15 @@ import { operation } from '../operation.ts';
 import { listAnswer, listOf, page, reason, usd } from './fields.ts';
 import type { AdminOptions } from './options.ts';
 
-const payoutState = z.enum(['requested', 'approved', 'sent', 'settled', 'failed', 'cancelled']);
+const payoutState = z.enum([
+  'requested',
+  'approved',
+  'sent',
+  'settled',
+  'failed',
+  'cancelled',
+  'reversed',
+]);
 const method = z.enum(
   ['embedded', 'manual'],
   'must be embedded (sent by the treasury key) or manual (sent by hand)',
