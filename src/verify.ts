@@ -17,6 +17,7 @@ import {
   windowFaults,
 } from './verify-rules.ts';
 import { clearingFaults, payoutFaults } from './verify-payouts.ts';
+import { usageFaults } from './verify-usage.ts';
 
 export interface Verification {
   ok: boolean;
@@ -37,6 +38,7 @@ const RULES = [
   payoutFaults,
   clearingFaults,
   windowFaults,
+  usageFaults,
 ];
 const PAGE = 5_000;
 export const MAX_FAULTS = 100;

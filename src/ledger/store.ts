@@ -2,11 +2,12 @@
 import { createHmac } from 'node:crypto';
 import { mkdir, rm, statfs, stat, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Kysely } from 'kysely';
 import { Accounts } from '../accounts.ts';
 import type { Clock } from '../clock.ts';
 import type { Mode } from '../config/config.ts';
 import { type Database, migrate, openDatabase } from '../db/open.ts';
-import type { HoldRow } from '../db/tables.ts';
+import type { HoldRow, Tables } from '../db/tables.ts';
 import { Idempotency } from '../idempotency/idempotency.ts';
 import { newId } from '../ids.ts';
 import { Keys } from '../keys/keys.ts';
@@ -41,6 +42,8 @@ export interface StoreOptions {
 
 export interface Store {
   ledger: Ledger;
+  /** A read-only connection for statements that take long: nobody's request waits for them. */
+  reports: Kysely<Tables>;
   accounts: Accounts;
   keys: Keys;
   idempotency: Idempotency;
@@ -83,6 +86,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await checkHead(database, dataDir, writer.head);
     await fillReserve(dataDir, log);
     const reader = openDatabase(join(dataDir, DATABASE_FILE), 'read');
+    const reports = openDatabase(join(dataDir, DATABASE_FILE), 'read');
     const ledger = new Ledger(writer, reader.db);
     const accounts = new Accounts(reader.db);
     const keys = new Keys({ ledger, pepper, clock });
@@ -96,10 +100,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         fingerprints: secretFor('idempotency fingerprints'),
       },
     });
-    const parts = { database, reader, writer, lock, ledger, idempotency, dataDir, clock, log };
+    const parts = { database, reader, reports, writer, lock, ledger, idempotency, dataDir, clock, log };
     const upkeep = startUpkeep(parts);
     return {
       ledger,
+      reports: reports.db,
       accounts,
       keys,
       idempotency,
@@ -118,6 +123,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 interface Parts {
   database: Database;
   reader: Database;
+  reports: Database;
   writer: BatchWriter;
   lock: DataDirLock;
   ledger: Ledger;
@@ -132,6 +138,7 @@ async function closeStore(parts: Parts, stopUpkeep: () => Promise<void>): Promis
   await parts.writer.close();
   await writeHead(join(parts.dataDir, HEAD_FILE), parts.writer.head);
   await parts.reader.close();
+  await parts.reports.close();
   await parts.database.close();
   await parts.lock.release();
 }
