@@ -29,13 +29,13 @@ export async function idempotent(
 ): Promise<void> {
   const key = ctx.req.headers['idempotency-key'];
   if (key === undefined) return work(null);
-  const { state, method, path } = ctx;
+  const { state, method, url } = ctx;
   const { principal, requestId, body } = state;
   const begun = await idempotency.begin({
     principal: principal && principalName(principal),
     key: checkedKey(key),
     method,
-    path,
+    path: url,
     body,
     requestId,
     isPaid,

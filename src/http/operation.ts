@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { requireRight, type Right } from '../auth/rights.ts';
 import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
+import { idempotent, type IdempotentOptions, keptAnswer } from './idempotent.ts';
 import { type Context, readBody, sendJson } from './request.ts';
 import { identify, type IdentifyOptions } from './steps.ts';
 
@@ -22,7 +23,7 @@ export interface Operation<Body = unknown, Query = unknown> {
   answer: z.ZodType | null;
   /** Of a good answer; 200 by default. */
   status?: 200 | 201 | 204;
-  /** Whether it makes something: an Idempotency-Key is honoured. */
+  /** Whether it makes something: an Idempotency-Key is honoured, and the answer to a repeated request has no API key in it. */
   mints?: true;
   /** Answers what is sent as JSON; undefined when it has sent an answer itself. */
   run(call: Call<Body, Query>): Promise<unknown>;
@@ -50,8 +51,8 @@ export function operation<Body = undefined, Query = undefined>(
 const MAX_BODY_BYTES = 256 * 1024;
 
 export function runOperation(
-  options: IdentifyOptions,
-  { right, isForCallerToo, body, query, status = 200, run }: Operation,
+  options: IdentifyOptions & IdempotentOptions,
+  { right, isForCallerToo, body, query, status = 200, mints, run }: Operation,
 ) {
   return async (ctx: Context): Promise<void> => {
     const { state } = ctx;
@@ -68,12 +69,20 @@ export function runOperation(
       requestId: state.requestId,
       ctx,
     };
-    const answer = await run(call);
-    if (ctx.res.headersSent) return;
-    if (status !== 204) return sendJson(ctx, status, answer);
-    ctx.res.writeHead(204, state.headers);
-    ctx.res.end();
+    if (!mints) return send(ctx, status, await run(call));
+    await idempotent(ctx, options, { isPaid: false }, async (keep) => {
+      const answer = await run(call);
+      await keep?.made(keptAnswer(status, answer));
+      send(ctx, status, answer);
+    });
   };
+}
+
+function send(ctx: Context, status: number, answer: unknown): void {
+  if (ctx.res.headersSent) return;
+  if (status !== 204) return sendJson(ctx, status, answer);
+  ctx.res.writeHead(204, ctx.state.headers);
+  ctx.res.end();
 }
 
 function paidForNothing(): AppError {
@@ -85,6 +94,7 @@ function paidForNothing(): AppError {
 
 async function readJson(ctx: Context): Promise<unknown> {
   const bytes = await readBody(ctx.req, MAX_BODY_BYTES);
+  ctx.state.body = bytes;
   // A client that sends no body to a route where every field may be left out means an empty one.
   if (!bytes.length) return {};
   try {

@@ -41,6 +41,7 @@ export interface Asked {
   principal: string | null;
   key: string;
   method: string;
+  /** With its query. */
   path: string;
   body: Buffer;
   requestId: string;

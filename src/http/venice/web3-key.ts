@@ -38,6 +38,7 @@ export function createWeb3Key({ keys, web3Keys }: Web3KeyRouteOptions) {
     right: null,
     body,
     answer: createdKey,
+    mints: true,
     run: async ({ body: said }) => {
       const { address, signature, token, ...key } = said;
       const wallet = await web3Keys.redeem({ address, signature, token });
