@@ -18,6 +18,7 @@ import type { RouteEntry } from './http/router.ts';
 import { createHttpServer } from './http/server.ts';
 import { KeySpending } from './keys/spending.ts';
 import { openStore, type Store } from './ledger/store.ts';
+import { createGuards } from './limits/guards.ts';
 import { type Log, silentLog } from './log.ts';
 import { OperatorAccounts } from './operator/accounts.ts';
 import { ChannelSwitches } from './operator/channels.ts';
@@ -83,6 +84,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     ...parts,
     clock,
     log,
+    guards: createGuards(limits, clock),
     origins,
     limits,
     server,

@@ -1,6 +1,8 @@
 /** One chat request, as the HTTP layer hands it over, and how it is answered. */
 import type { Principal } from '../auth/principal.ts';
+import type { ModelConfig } from '../config/config.ts';
 import type { Run } from '../idempotency/run.ts';
+import type { Admission } from '../limits/rates.ts';
 import type { NanoUsd } from '../money.ts';
 
 export interface ChatCall {
@@ -16,6 +18,12 @@ export interface ChatCall {
   maxCredits: string | null;
   /** X-Quote-Id, as sent; null without it. */
   quoteId: string | null;
+  /** Counts the request and at most so many tokens in its caller's limits. Throws rate_limited, and then counts nothing. */
+  admit(
+    principal: Principal,
+    model: ModelConfig,
+    tokens: number,
+  ): Promise<Pick<Admission, 'settle'>>;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
   reply: ChatReply;

@@ -17,7 +17,7 @@ import type { Byok } from './byok.ts';
 import type { ChatCall } from './call.ts';
 import type { Tools } from './job.ts';
 import { type Quoted, type Quotes, wrong } from '../quotes.ts';
-import { limitWithin, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
+import { limitWithin, mostTokens, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
 import { invalidField, parseRequest, peekRequest } from './request.ts';
 import { Settlement } from './settlement.ts';
 import { runStream } from './stream.ts';
@@ -51,8 +51,12 @@ export class Chat {
     const { ledger, log, byok } = this.#options;
     const keys = await byok.keysOf(call.principal.accountId);
     const { parsed, routes, plan } = this.#prepare(call.body, call, rulesOf(call), keys);
-    const hold = await this.#reserve(call, plan, routes);
-    const settlement = new Settlement(ledger, log, hold, call.keep);
+    const rate = await call.admit(call.principal, plan.entry.model, mostTokens(plan));
+    const hold = await this.#reserve(call, plan, routes).catch((error: unknown) => {
+      rate.settle(0);
+      throw error;
+    });
+    const settlement = new Settlement({ ledger, log, rate }, hold, call.keep);
     if (call.signal.aborted) {
       await settlement.finish(null);
       throw new AppError('client_closed', 'The caller left before its request was sent on.');

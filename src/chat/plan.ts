@@ -94,3 +94,8 @@ export function limitWithin(plan: Plan, granted: NanoUsd): number {
   const tokens = affordableOutput(plan.entry.price, plan.inputTokens, granted);
   return Math.max(1, Math.min(plan.outputLimit, Math.floor(tokens / plan.choices)));
 }
+
+/** Of input and output, at most. */
+export function mostTokens({ inputTokens: input, outputLimit, choices }: Plan): number {
+  return input + outputLimit * choices;
+}

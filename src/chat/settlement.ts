@@ -1,9 +1,11 @@
 /** The end of one hold: whoever comes first captures or voids it, everybody else gets the same answer. */
 import type { LastPart, Run } from '../idempotency/run.ts';
 import type { Hold, Ledger, Resolution } from '../ledger/ledger.ts';
+import type { Admission } from '../limits/rates.ts';
 import type { Log } from '../log.ts';
 import { type Charge, usageJson } from './charge.ts';
 
+type Rate = Pick<Admission, 'settle'>;
 type LastOf = (resolution: Resolution) => LastPart;
 
 export class Settlement {
@@ -11,13 +13,19 @@ export class Settlement {
   readonly #log: Log;
   readonly hold: Hold;
   readonly #keep: Run | null;
+  readonly #rate: Rate;
   #finished: Promise<Resolution | null> | null = null;
 
-  constructor(ledger: Ledger, log: Log, hold: Hold, keep: Run | null = null) {
+  constructor(
+    { ledger, log, rate }: { ledger: Ledger; log: Log; rate: Rate },
+    hold: Hold,
+    keep: Run | null = null,
+  ) {
     this.#ledger = ledger;
     this.#log = log;
     this.hold = hold;
     this.#keep = keep;
+    this.#rate = rate;
   }
 
   /**
@@ -31,6 +39,7 @@ export class Settlement {
 
   async #resolve(charge: Charge | null, last: LastOf | null): Promise<Resolution | null> {
     const { hold } = this;
+    this.#rate.settle(charge ? charge.usage.inputTokens + charge.usage.outputTokens : 0);
     try {
       if (!charge) return await this.#ledger.void(hold);
       const resolution = await this.#capture(charge, last);

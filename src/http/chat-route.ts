@@ -5,6 +5,7 @@ import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
 import { budgetModeOf } from '../keys/rules.ts';
 import { recordingReply } from './idempotent.ts';
+import { admitted } from './limits.ts';
 import { minimumOf, type Offer } from './payable.ts';
 import { type Context, goneSignal } from './request.ts';
 import type { StepOptions } from './steps.ts';
@@ -20,7 +21,7 @@ export function chatOffer(chat: Chat): Offer {
   };
 }
 
-export function chatRoute(chat: Chat, { config }: StepOptions) {
+export function chatRoute(chat: Chat, options: StepOptions) {
   return async (ctx: Context): Promise<void> => {
     const { principal, requestId, dialect, body, keep } = ctx.state;
     const reply = replyOver(ctx);
@@ -33,7 +34,8 @@ export function chatRoute(chat: Chat, { config }: StepOptions) {
       dialect: dialect === 'v1' ? 'v1' : 'venice',
       maxCredits: maxCredits(ctx),
       quoteId: quoteId(ctx),
-      minimumAvailable: minimumOf(ctx, config),
+      minimumAvailable: minimumOf(ctx, options.config),
+      admit: admitted(ctx, options),
       signal: goneSignal(ctx.res),
       reply: keep ? recordingReply(reply, keep, ctx) : reply,
       keep,

@@ -8,7 +8,8 @@ import { AppError } from '../errors.ts';
 import { nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
 import type { PaymentHeader } from '../payments/header.ts';
 import type { Deposited } from '../payments/payments.ts';
-import { idempotent } from './idempotent.ts';
+import { hasIdempotencyKey, idempotent } from './idempotent.ts';
+import { requireNoFlood } from './limits.ts';
 import { type Context, type Next, readBody, readPrefix } from './request.ts';
 import { paymentHeaders, type StepOptions } from './steps.ts';
 import { type Asked, balanceRequired, credentialsRequired, inlineAmount } from './x402/required.ts';
@@ -54,6 +55,7 @@ async function askForPayment(ctx: Context, options: StepOptions, offer: Offer): 
   const { bytes, isWhole } = await readPrefix(ctx.req, PRICED_BYTES);
   const price = bytes.length ? offer.price(bytes, !isWhole) : null;
   return credentialsRequired(
+  await requireNoFlood(options, ctx, 'paymentRequired');
     options,
     asked(ctx, options, offer, price?.ceiling ?? null),
     ctx.state,

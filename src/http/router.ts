@@ -16,6 +16,7 @@ import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
 import { openapi } from './discovery/openapi.ts';
 import { creditsEstimate } from './openai/estimate.ts';
+import { whileSound } from './limits.ts';
 import { getModel, listModels } from './openai/models.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { payable } from './payable.ts';
@@ -69,6 +70,7 @@ export function createRouter(options: RouterOptions): Routes {
   const router = new Router<State>({ sensitive: true });
   const open = whileOpen(options);
   const signedIn = authenticate(options);
+  const sound = whileSound(options);
   const chatPaid = payable(options, chatOffer(options.chat));
   const chat = chatRoute(options.chat, options);
   const { catalogue } = options;
@@ -92,8 +94,8 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/v1/models/*id', null, open, getModel(catalogue));
   on('get', '/api/v1/models', null, open, listVeniceModels(catalogue));
 
-  on('post', '/v1/chat/completions', 'infer', open, signedIn, chatPaid, chat);
-  on('post', '/api/v1/chat/completions', 'infer', open, signedIn, chatPaid, chat);
+  on('post', '/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
+  on('post', '/api/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
 
   for (const prefix of ['/x402', '/v1/x402', '/api/v1/x402']) {
     on('post', `${prefix}/top-up`, null, open, topUp(options));

@@ -2,7 +2,6 @@
 import type { Accounts } from '../accounts.ts';
 import type { Principal, Wallet } from '../auth/principal.ts';
 import type { Siwx } from '../auth/siwx.ts';
-import type { Clock } from '../clock.ts';
 import type { LimitsConfig, PaymentsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
@@ -13,14 +12,14 @@ import { requireIp } from '../keys/rules.ts';
 import type { Log } from '../log.ts';
 import { type PaymentHeader, readPaymentHeader } from '../payments/header.ts';
 import type { Deposited, Payments } from '../payments/payments.ts';
-import type { ClientIp } from './client-ip.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
 import { errorAnswer, toAppError } from './errors.ts';
+import { type GuardOptions, orFlood, requireNoFlood } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { type Context, discardRest, type Next, sendJson } from './request.ts';
 import { PaymentRequired } from './x402/required.ts';
 
-export interface StepOptions {
+export interface StepOptions extends GuardOptions {
   keys: Keys;
   accounts: Accounts;
   ledger: Ledger;
@@ -30,8 +29,6 @@ export interface StepOptions {
   config: PaymentsConfig;
   limits: LimitsConfig;
   origins: Origins;
-  clientIp: ClientIp;
-  clock: Clock;
   log: Log;
   /** Why the server does not serve yet or any more; null when it does. */
   closedBecause(): AppError | null;
@@ -69,7 +66,7 @@ export function boundary(options: StepOptions) {
       await next();
       if (!ctx.res.headersSent) throw notFound(ctx);
     } catch (error) {
-      answerError(ctx, error, options);
+      answerError(ctx, await orFlood(ctx, options, error), options);
     }
     logRequest(ctx, options);
   };
@@ -122,7 +119,10 @@ export function whileOpen({ closedBecause }: StepOptions) {
   };
 }
 
-export type IdentifyOptions = Pick<StepOptions, 'keys' | 'accounts' | 'siwx' | 'clientIp'>;
+export type IdentifyOptions = Pick<
+  StepOptions,
+  'keys' | 'accounts' | 'siwx' | 'clientIp' | 'guards'
+>;
 
 /** Signed in by API key or wallet; null without credentials. A bad credential is a 401, never a 402. */
 export async function identify(
@@ -131,12 +131,15 @@ export async function identify(
 ): Promise<Principal | null> {
   const { apiKey, signIn } = state.credentials;
   if (apiKey !== null) {
+    // Whoever guesses has no key that worked before.
+    if (!options.keys.isKnown(apiKey)) await requireNoFlood(options, { req }, 'unauthorized');
     const key = await options.keys.authenticate(apiKey);
     if (!key) throw new AppError('invalid_credential', 'This API key does not work.');
     requireIp(key.rules, () => options.clientIp(req));
     return keyPrincipal(key);
   }
   if (signIn === null) return null;
+  await requireNoFlood(options, { req }, 'unauthorized');
   const wallet = await options.siwx.verify(signIn);
   const accountId = await options.accounts.walletAccount(wallet);
   return { kind: 'wallet', role: 'wallet', wallet, accountId };

@@ -1,8 +1,8 @@
 /**
  * Counters that end by themselves, behind rate-limiter-flexible's interface: the one place where their store is chosen. In memory
- * for now; `new RateLimiterRedis({ storeClient, points, duration, keyPrefix })` or RateLimiterPostgres would share them among servers.
+ * for now; `new RateLimiterRedis({ storeClient, points, duration })` or RateLimiterPostgres would share them among servers.
  */
-import { RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
+import { type RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Clock } from '../clock.ts';
 
 /** Of a limiter only counting is used (`penalty`, `reward`, `get`, `set`): limits differ by caller, so they are compared here. */
@@ -32,15 +32,16 @@ const SWEPT = 4;
  * The library's own memory store keeps a timer for each counter, has no bound and reads the system's clock. Everything here happens
  * at once, so that requests which come together are counted one after the other.
  */
-export class MemoryCounters extends RateLimiterAbstract {
+export class MemoryCounters implements Counters {
   readonly #clock: Clock;
+  readonly #seconds: number;
   readonly #most: number;
   /** In the order in which they began. */
   readonly #counters = new Map<string, Counter>();
 
   constructor({ clock, seconds, most }: CountersOptions) {
-    super({ points: Number.MAX_SAFE_INTEGER, duration: seconds, keyPrefix: '' });
     this.#clock = clock;
+    this.#seconds = seconds;
     this.#most = most;
   }
 
@@ -48,7 +49,7 @@ export class MemoryCounters extends RateLimiterAbstract {
     return this.#counters.size;
   }
 
-  override penalty(
+  penalty(
     key: string,
     points = 1,
     options: { customDuration?: number } = {},
@@ -56,7 +57,7 @@ export class MemoryCounters extends RateLimiterAbstract {
     const nowMs = this.#clock.nowMs();
     const found = this.#counters.get(key);
     if (!found || found.endsAtMs <= nowMs) {
-      const counter = this.#begin(key, points, options.customDuration ?? this.duration, nowMs);
+      const counter = this.#begin(key, points, options.customDuration ?? this.#seconds, nowMs);
       return Promise.resolve(resultOf(counter, nowMs));
     }
     found.value += points;
@@ -64,7 +65,7 @@ export class MemoryCounters extends RateLimiterAbstract {
   }
 
   /** Gives nothing back to a counter that has ended. */
-  override reward(key: string, points = 1): Promise<RateLimiterRes> {
+  reward(key: string, points = 1): Promise<RateLimiterRes> {
     const nowMs = this.#clock.nowMs();
     const found = this.#counters.get(key);
     if (!found || found.endsAtMs <= nowMs) return Promise.resolve(new RateLimiterRes(0, 0, 0));
@@ -72,14 +73,14 @@ export class MemoryCounters extends RateLimiterAbstract {
     return Promise.resolve(resultOf(found, nowMs));
   }
 
-  override get(key: string): Promise<RateLimiterRes | null> {
+  get(key: string): Promise<RateLimiterRes | null> {
     const found = this.#counters.get(key);
     if (!found) return NOTHING;
     const nowMs = this.#clock.nowMs();
     return found.endsAtMs <= nowMs ? NOTHING : Promise.resolve(resultOf(found, nowMs));
   }
 
-  override set(key: string, points: number, seconds: number): Promise<RateLimiterRes> {
+  set(key: string, points: number, seconds: number): Promise<RateLimiterRes> {
     const nowMs = this.#clock.nowMs();
     return Promise.resolve(resultOf(this.#begin(key, points, seconds, nowMs), nowMs));
   }

@@ -89,14 +89,13 @@ export class RateLimitedError extends AppError {
   }
 }
 
+/** One counter that a request counts in. */
 interface Count {
   key: string;
   measure: Measure;
   limit: number;
   amount: number;
-}
-
-interface Counted extends Count {
+  /** As the store has it, this request included. */
   used: number;
   endsAtMs: number;
 }
@@ -123,11 +122,10 @@ export class RateLimits {
     const counts = principal.accountId === null ? [] : this.#countsOf(principal, model, tokens);
     if (!counts.length) return UNLIMITED;
     const nowMs = this.#clock.nowMs();
-    const counted = await Promise.all(counts.map((count) => this.#take(count, nowMs)));
-    if (counted.some(isOver)) throw await this.#refusal(principal, model, counted, nowMs);
-    const standing = standingOf(counted);
-    const settle = (used: number) => this.#settle(counted, used, standing);
-    return { standing, settle };
+    await this.#take(counts, nowMs);
+    if (counts.some(isOver)) throw await this.#refusal(principal, model, counts, nowMs);
+    const standing = standingOf(counts);
+    return { standing, settle: (used) => this.#settle(counts, used, standing) };
   }
 
   /** The limits that hold for a caller and a model: of its tier, or lower by the caller's own rules and those above. 0: none. */
@@ -155,7 +153,8 @@ export class RateLimits {
     const counts: Count[] = [];
     const add = (scope: string, measure: Measure, limit: number) => {
       const amount = measure.of === 'requests' ? 1 : tokens;
-      counts.push({ key: `${scope} ${measure.name}`, measure, limit, amount });
+      const key = `${scope} ${measure.name}`;
+      counts.push({ key, measure, limit, amount, used: 0, endsAtMs: 0 });
     };
     const callers = [principalName(principal), ...ancestorsOf(principal)];
     for (const measure of MEASURES) {
@@ -171,23 +170,31 @@ export class RateLimits {
     return counts;
   }
 
-  async #take(count: Count, nowMs: number): Promise<Counted> {
-    const { key, measure, amount } = count;
-    const options = measure.isDaily ? { customDuration: secondsOfDayLeft(nowMs) } : A_MINUTE;
-    const { consumedPoints, msBeforeNext } = await this.#counters.penalty(key, amount, options);
-    return { ...count, used: consumedPoints, endsAtMs: nowMs + msBeforeNext };
+  /** All at once: what comes meanwhile is counted before or after them. */
+  async #take(counts: Count[], nowMs: number): Promise<void> {
+    const today = { customDuration: secondsOfDayLeft(nowMs) };
+    const results = await Promise.all(
+      counts.map(({ key, measure, amount }) =>
+        this.#counters.penalty(key, amount, measure.isDaily ? today : A_MINUTE),
+      ),
+    );
+    results.forEach(({ consumedPoints, msBeforeNext }, n) => {
+      const count = counts[n]!;
+      count.used = consumedPoints;
+      count.endsAtMs = nowMs + msBeforeNext;
+    });
   }
 
   async #refusal(
     principal: Principal,
     model: LimitedModel,
-    counted: Counted[],
+    counts: Count[],
     nowMs: number,
   ): Promise<RateLimitedError> {
-    await Promise.all(counted.map(({ key, amount }) => this.#counters.reward(key, amount)));
-    for (const count of counted) count.used -= count.amount;
+    await Promise.all(counts.map(({ key, amount }) => this.#counters.reward(key, amount)));
+    for (const count of counts) count.used -= count.amount;
     // The one that lasts longest: before its end no other matters.
-    const [worst] = counted.filter(wouldBeOver).toSorted((a, b) => b.endsAtMs - a.endsAtMs);
+    const [worst] = counts.filter(wouldBeOver).toSorted((a, b) => b.endsAtMs - a.endsAtMs);
     const { measure, limit, amount, endsAtMs } = worst!;
     this.#hits.add(principal, model.id, measure.hit);
     const waitSeconds = Math.max(1, Math.ceil((endsAtMs - nowMs) / 1_000));
@@ -195,12 +202,12 @@ export class RateLimits {
       amount > limit && measure.of === 'tokens'
         ? `This request may use ${amount} tokens, more than the ${limit} ${measure.words} that are allowed: ask for fewer (max_tokens).`
         : `Over the limit of ${limit} ${measure.words}. Please wait ${waitSeconds}s and try again.`;
-    return new RateLimitedError(message, waitSeconds, standingOf(counted));
+    return new RateLimitedError(message, waitSeconds, standingOf(counts));
   }
 
-  #settle(counted: Counted[], usedTokens: number, standing: RateStanding): void {
+  #settle(counts: Count[], usedTokens: number, standing: RateStanding): void {
     const nowMs = this.#clock.nowMs();
-    for (const count of counted) {
+    for (const count of counts) {
       const less = count.amount - usedTokens;
       // What began in a window that is over is not given back to the next one.
       if (count.measure.of === 'requests' || less === 0 || count.endsAtMs <= nowMs) continue;
@@ -211,7 +218,7 @@ export class RateLimits {
       // A store that cannot be reached costs the caller at most one window; the request itself is done.
       change.catch(() => {});
     }
-    standing.tokens = tightest(counted, 'tokens');
+    standing.tokens = tightest(counts, 'tokens');
   }
 }
 
@@ -238,21 +245,21 @@ function secondsOfDayLeft(nowMs: number): number {
   return (DAY_MS - (nowMs % DAY_MS)) / 1_000;
 }
 
-function isOver({ used, limit }: Counted): boolean {
+function isOver({ used, limit }: Count): boolean {
   return used > limit;
 }
 
-function wouldBeOver({ used, amount, limit }: Counted): boolean {
+function wouldBeOver({ used, amount, limit }: Count): boolean {
   return used + amount > limit;
 }
 
-function standingOf(counted: Counted[]): RateStanding {
-  return { requests: tightest(counted, 'requests'), tokens: tightest(counted, 'tokens') };
+function standingOf(counts: Count[]): RateStanding {
+  return { requests: tightest(counts, 'requests'), tokens: tightest(counts, 'tokens') };
 }
 
-function tightest(counted: Counted[], of: Measure['of']): Bucket | null {
+function tightest(counts: Count[], of: Measure['of']): Bucket | null {
   let least: Bucket | null = null;
-  for (const { measure, limit, used, endsAtMs } of counted) {
+  for (const { measure, limit, used, endsAtMs } of counts) {
     const remaining = Math.max(0, limit - used);
     if (measure.of !== of || (least && least.remaining <= remaining)) continue;
     least = { limit, remaining, endsAtMs };

@@ -258,6 +258,7 @@ function callOf(
     maxCredits: (headers['x-max-credits'] as string | undefined) ?? null,
     quoteId: null,
     minimumAvailable: ZERO_USD,
+    admit: () => Promise.resolve({ settle: () => {} }),
     signal,
     reply: {
       head: (status, fields) => {
