@@ -39,11 +39,15 @@ export async function idempotent(
     body,
     requestId,
     isPaid,
-    headers: { 'x-request-id': requestId, ...paymentHeaders(state.headers) },
+    headers: () => ({ 'x-request-id': requestId, ...paymentHeaders(state.headers) }),
     signal: goneSignal(ctx.res),
   });
   if (!(begun instanceof Run)) return replay(ctx, begun);
   await begun.during(() => work(begun));
+}
+
+export function hasIdempotencyKey({ req }: Context): boolean {
+  return req.headers['idempotency-key'] !== undefined;
 }
 
 function checkedKey(key: string | string[]): string {

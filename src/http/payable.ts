@@ -3,6 +3,7 @@
  * read and `principal` is there.
  */
 import { hash } from 'node:crypto';
+import type { Principal } from '../auth/principal.ts';
 import type { PaymentsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
@@ -33,15 +34,17 @@ export function payable(options: StepOptions, offer: Offer) {
     const { state } = ctx;
     if (!state.principal && !state.payment) throw await askForPayment(ctx, options, offer);
     state.body = await readBody(ctx.req, options.limits.bodyBytes);
-    let useOnce: (() => Promise<void>) | null = null;
-    if (state.payment) {
+    const { payment } = state;
+    const isSignedIn = state.principal !== null;
+    if (payment) {
       offer.check(ctx);
-      useOnce = await takePayment(ctx, options, state.payment);
+      // A request that was answered before settles no second payment, so its payer is needed first.
+      if (hasIdempotencyKey(ctx)) state.principal ??= await payerOf(payment, options);
     }
     try {
       await idempotent(ctx, options, { isPaid: true }, async (keep) => {
         state.keep = keep;
-        await useOnce?.();
+        if (payment) await takePayment(ctx, options, { payment, isSignedIn });
         await next();
       });
     } catch (error) {
@@ -52,24 +55,26 @@ export function payable(options: StepOptions, offer: Offer) {
 
 /** Priced before anything in it is validated: a probe with an empty body learns how to pay, not its mistakes. */
 async function askForPayment(ctx: Context, options: StepOptions, offer: Offer): Promise<AppError> {
+  await requireNoFlood(options, ctx, 'paymentRequired');
   const { bytes, isWhole } = await readPrefix(ctx.req, PRICED_BYTES);
   const price = bytes.length ? offer.price(bytes, !isWhole) : null;
   return credentialsRequired(
-  await requireNoFlood(options, ctx, 'paymentRequired');
     options,
     asked(ctx, options, offer, price?.ceiling ?? null),
     ctx.state,
   );
 }
 
-/** Credits the payment: its wallet is who pays. Answers what lets it serve this request; what was served before is only repeated. */
+async function payerOf(payment: PaymentHeader, { payments }: StepOptions): Promise<Principal> {
+  return { kind: 'wallet', role: 'wallet', wallet: await payments.payer(payment), accountId: null };
+}
+
 async function takePayment(
   ctx: Context,
   options: StepOptions,
-  payment: PaymentHeader,
-): Promise<() => Promise<void>> {
+  { payment, isSignedIn }: { payment: PaymentHeader; isSignedIn: boolean },
+): Promise<void> {
   const { state } = ctx;
-  const isSignedIn = state.principal !== null;
   const claim = hash('sha256', Buffer.concat([Buffer.from(`${ctx.path}\n`), state.body]));
   const deposited = await options.payments.deposit(payment, {
     minimum: options.config.inlineMinimum,
@@ -77,13 +82,11 @@ async function takePayment(
   });
   state.deposited = deposited;
   paymentHeaders(ctx, deposited);
+  const isServed = !(await isFirstUse(deposited, options));
+  // A wallet that signed in beside its payment spends its balance anyway.
+  if (!isSignedIn && (isServed || deposited.claim !== claim)) throw served(deposited);
   const { wallet, accountId } = deposited;
   state.principal = { kind: 'wallet', role: 'wallet', wallet, accountId };
-  return async () => {
-    const isServed = !(await isFirstUse(deposited, options));
-    // A wallet that signed in beside its payment spends its balance anyway.
-    if (!isSignedIn && (isServed || deposited.claim !== claim)) throw served(deposited);
-  };
 }
 
 /**

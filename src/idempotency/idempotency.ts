@@ -47,8 +47,8 @@ export interface Asked {
   requestId: string;
   /** Whether it takes a hold; else it makes something. */
   isPaid: boolean;
-  /** Kept with its answer, whatever that turns out to be. */
-  headers: Record<string, string>;
+  /** Asked when its answer is stored, and kept with it. */
+  headers: () => Record<string, string>;
   /** Aborted when the caller is gone. */
   signal: AbortSignal;
 }
@@ -104,11 +104,7 @@ export class Idempotency {
     };
   }
 
-  async #start(
-    name: string,
-    row: NewRow,
-    headers: Record<string, string>,
-  ): Promise<Run | StoredAnswer> {
+  async #start(name: string, row: NewRow, headers: Asked['headers']): Promise<Run | StoredAnswer> {
     const { ledger, log, secrets } = this.#options;
     const slot = new Slot(row.fingerprint);
     // Before anything is awaited: whoever comes now joins.

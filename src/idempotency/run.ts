@@ -11,7 +11,7 @@ export interface RunTools {
   ledger: Ledger;
   log: Log;
   /** Kept with the answer. */
-  headers: Record<string, string>;
+  headers: () => Record<string, string>;
   sealWith: Buffer;
   /** Told how much was stored. */
   kept(bytes: number): void;
@@ -133,7 +133,7 @@ export class Run {
     const { sealWith, headers } = this.#tools;
     const sealed = sealAnswer(sealWith, placeOf(this.#row), {
       status: begun.status,
-      headers: { ...headers, ...begun.headers },
+      headers: { ...headers(), ...begun.headers },
       body,
     });
     await answerRow(tx, this.#row, sealed);

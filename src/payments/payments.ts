@@ -115,6 +115,17 @@ export class Payments {
     return this.#rail(header.network).decode(header.payload, this.#options.clock.nowMs());
   }
 
+  /** Who signed a payment that is good, or was when it was taken in. Moves no money. Throws AppError('invalid_payment'). */
+  async payer(header: PaymentHeader): Promise<Wallet> {
+    const rail = this.#rail(header.network);
+    const { family } = rail;
+    try {
+      return { family, address: (await this.decode(header)).payer, chain: '' };
+    } catch (error) {
+      return { family, address: (await this.#takenBefore(rail, error)).payer, chain: '' };
+    }
+  }
+
   #rail(network: string): Rail {
     const rail = this.#rails.get(network);
     if (rail) return rail;
