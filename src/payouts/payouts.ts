@@ -7,7 +7,7 @@ import { type Operator, operatorName } from '../auth/operator.ts';
 import { principalName, type WalletPrincipal } from '../auth/principal.ts';
 import type { Rail } from '../chains/chain.ts';
 import type { Clock } from '../clock.ts';
-import type { PayoutRow, PayoutState } from '../db/tables.ts';
+import type { PayoutRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
@@ -23,7 +23,14 @@ import {
   wrongTransaction,
 } from './checks.ts';
 import { endPayout, updatePayout, withTransaction } from './outcome.ts';
-import { insertPayout, ownerOf, payoutById, requirePayout } from './rows.ts';
+import {
+  insertPayout,
+  listPayouts,
+  ownerOf,
+  payoutById,
+  type PayoutFilter,
+  requirePayout,
+} from './rows.ts';
 import { PayoutSender } from './sender.ts';
 
 export interface PayoutsOptions {
@@ -224,18 +231,8 @@ export class Payouts {
   }
 
   /** Newest first, those before `before` when given. */
-  async list(filter: {
-    limit: number;
-    before?: string | undefined;
-    state?: PayoutState | undefined;
-    accountId?: string | undefined;
-  }): Promise<PayoutRow[]> {
-    const { limit, before, state, accountId } = filter;
-    let query = this.#options.ledger.read.selectFrom('payouts').selectAll();
-    if (before !== undefined) query = query.where('id', '<', before);
-    if (state !== undefined) query = query.where('state', '=', state);
-    if (accountId !== undefined) query = query.where('account_id', '=', accountId);
-    return query.orderBy('id', 'desc').limit(limit).execute();
+  list(filter: PayoutFilter): Promise<PayoutRow[]> {
+    return listPayouts(this.#options.ledger.read, filter);
   }
 
   /** Takes up what an earlier process left, at once, and goes on by itself. */

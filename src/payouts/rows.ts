@@ -32,6 +32,24 @@ export function payoutById(db: Kysely<Tables>, id: string): Promise<PayoutRow | 
   return db.selectFrom('payouts').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
+export interface PayoutFilter {
+  limit: number;
+  before?: string | undefined;
+  state?: PayoutState | undefined;
+  accountId?: string | undefined;
+}
+
+export function listPayouts(
+  db: Kysely<Tables>,
+  { limit, before, state, accountId }: PayoutFilter,
+): Promise<PayoutRow[]> {
+  let query = db.selectFrom('payouts').selectAll();
+  if (before !== undefined) query = query.where('id', '<', before);
+  if (state !== undefined) query = query.where('state', '=', state);
+  if (accountId !== undefined) query = query.where('account_id', '=', accountId);
+  return query.orderBy('id', 'desc').limit(limit).execute();
+}
+
 /** Throws not_found. */
 export async function requirePayout(db: Kysely<Tables>, id: string): Promise<PayoutRow> {
   const row = await payoutById(db, id);
