@@ -35,6 +35,11 @@ import { listProviderKeys, removeProviderKey, storeProviderKey } from './venice/
 import { createWeb3Key, web3Token } from './venice/web3-key.ts';
 import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
 import { topUp } from './x402/top-up.ts';
+import { getRateLimitLog, getRateLimits } from './venice/rate-limits.ts';
+import { billingBalance, billingUsage } from './venice/billing.ts';
+import { usageAnalytics } from './venice/usage-analytics.ts';
+import { usageHistory } from './venice/usage-history.ts';
+import { getUsage } from './venice/usage.ts';
 import { balance, payment, transactions } from './x402/wallet.ts';
 
 export interface RouterOptions extends StepOptions, AdminOptions {
@@ -121,6 +126,8 @@ export function createRouter(options: RouterOptions): Routes {
 
   serve('get', '/api/v1/keys', listKeys(options));
   serve('post', '/api/v1/keys', createKey(options));
+  serve('get', '/api/v1/api_keys/rate_limits', getRateLimits(options));
+  serve('get', '/api/v1/api_keys/rate_limits/log', getRateLimitLog(options));
   serve('get', '/api/v1/keys/:id', getKey(options));
   serve('patch', '/api/v1/keys/:id', updateKey(options));
   serve('delete', '/api/v1/keys/:id', revokeKey(options));

@@ -128,18 +128,20 @@ export class RateLimits {
     return { standing, settle: (used) => this.#settle(counts, used, standing) };
   }
 
-  /** The limits that hold for a caller and a model: of its tier, or lower by the caller's own rules and those above. 0: none. */
-  limitsOf(principal: Principal, model: LimitedModel): RateTier {
-    const limits = { ...this.#tierOf(model).tier };
-    for (const { limits: own } of ratesOf(principal)) {
-      for (const { field } of MEASURES) {
-        const most = own[field];
-        if (most !== undefined && (limits[field] === 0 || most < limits[field])) {
-          limits[field] = most;
-        }
-      }
-    }
-    return limits;
+  /** The limits that hold for a caller and a model: of its tier, or lower by its own rules and those above it; null: none. */
+  limitsOf(principal: Principal, model: LimitedModel): Record<keyof RateTier, number | null> {
+    const { tier } = this.#tierOf(model);
+    const least = (field: keyof RateTier): number | null => {
+      const own = ratesOf(principal).flatMap(({ limits }) => limits[field] ?? []);
+      const all = tier[field] > 0 ? [tier[field], ...own] : own;
+      return all.length ? Math.min(...all) : null;
+    };
+    return {
+      requestsPerMinute: least('requestsPerMinute'),
+      requestsPerDay: least('requestsPerDay'),
+      tokensPerMinute: least('tokensPerMinute'),
+      tokensPerDay: least('tokensPerDay'),
+    };
   }
 
   /** A tier that came with a reload, and is not known yet, is the usual one of the model's type. */
