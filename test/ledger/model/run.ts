@@ -9,12 +9,12 @@ import { reversePayment } from '../../../src/payments/outcome.ts';
 import { manualClock, reserveRequest, testStore, type TestStore } from '../../support/store.ts';
 import { type Balance, Model, type Refused } from './model.ts';
 import { type History, moved, type Step, type StepOf, type Tick } from './steps.ts';
+import { deposit, takeUnspent } from './writes.ts';
 
 const ACCOUNTS = 3;
 /** The last account is the house's, and may be that much below zero. */
 const CREDIT_LINE = 5_000;
 const NEWEST_KEYS = 12;
-const NETWORK = 'eip155:84532';
 
 /** Compares an answer; called when the whole tick has been answered. */
 type Check = () => void;
@@ -141,6 +141,8 @@ export class Run {
         return this.#reserve(step);
       case 'resolve':
         return this.#resolve(step, together);
+      case 'captureWithin':
+        return this.#captureWithin(step);
       case 'deposit':
         return this.#deposit(step);
       case 'reverse':
@@ -188,12 +190,8 @@ export class Run {
   }
 
   async #resolve(step: StepOf<'resolve'>, together: boolean): Promise<Check> {
-    const isOpen = ({ index }: Known<Hold>) =>
-      this.model.holds[index]!.state === 'open' && !this.#taken.has(index);
-    const among = step.again && this.#mayRepeat ? this.#holds : this.#holds.filter(isOpen);
-    const known = pick(among, step.hold);
+    const known = this.#untaken(step.hold, step.again && this.#mayRepeat);
     if (!known) return nothing;
-    this.#taken.add(known.index);
     const { real, index } = known;
     const { ledger } = this.store;
     const cost = Math.ceil((real.amount * step.cost) / 1_000);
@@ -210,17 +208,37 @@ export class Run {
     };
   }
 
+  async #captureWithin(step: StepOf<'captureWithin'>): Promise<Check> {
+    const known = this.#untaken(step.hold, this.#mayRepeat);
+    if (!known) return nothing;
+    const { real, index } = known;
+    const cost = Math.ceil((real.amount * step.cost) / 1_000);
+    const isOpen = this.model.holds[index]!.state === 'open';
+    const isDone = isOpen && !step.fails;
+    const expected = isDone ? this.model.resolve(index, 'captured', cost) : null;
+    const answer = await this.#change(async (tx) => {
+      const resolution = await tx.capture(real, nanoUsd(cost), null);
+      if (step.fails) throw new Error('changed my mind');
+      return resolution;
+    }).catch(() => null);
+    return () => expect(answer).toEqual(expected);
+  }
+
+  /** An open hold that nothing of this tick resolves; any hold, where that may happen again. */
+  #untaken(any: number, again: boolean): Known<Hold> | undefined {
+    const isOpen = ({ index }: Known<Hold>) =>
+      this.model.holds[index]!.state === 'open' && !this.#taken.has(index);
+    const known = pick(again ? this.#holds : this.#holds.filter(isOpen), any);
+    if (known) this.#taken.add(known.index);
+    return known;
+  }
+
   async #deposit({ account: any, units }: StepOf<'deposit'>): Promise<Check> {
     const account = any % ACCOUNTS;
     const credit = this.#accounts[account]!;
-    const amount = nanoUsd(units * 1_000);
     const id = `pay_${this.model.payments.length}`;
-    const expected = this.model.deposit(account, amount);
-    const posted = await this.#change(async (tx) => {
-      await insertPayment(tx, { id, credit, units });
-      const debit = SYSTEM.clearing(NETWORK);
-      return tx.post({ kind: 'DEPOSIT', ref: id, debit, credit, amount });
-    });
+    const expected = this.model.deposit(account, units * 1_000);
+    const posted = await this.#change((tx) => deposit(tx, { id, credit, units }));
     return () => expect(posted).toBe(expected);
   }
 
@@ -257,17 +275,7 @@ export class Run {
     const debit = this.#accounts[account]!;
     const expected = this.model.take(account, most);
     const ref = this.#ref();
-    const taken = await this.#change(async (tx) => {
-      const row = await tx.db
-        .selectFrom('accounts')
-        .select(['posted', 'held'])
-        .where('id', '=', debit)
-        .executeTakeFirstOrThrow();
-      const amount = nanoUsd(Math.min(most, Math.max(0, row.posted - row.held)));
-      const credit = SYSTEM.adjustments;
-      if (amount > 0) await tx.post({ kind: 'ADJUST', ref, debit, credit, amount });
-      return amount;
-    });
+    const taken = await this.#change((tx) => takeUnspent(tx, { ref, debit, most }));
     return () => expect(taken).toBe(expected);
   }
 
@@ -400,44 +408,4 @@ function compareRefusal(answer: AnswerOf<unknown>, expected: Refused | { balance
   const { refused } = answer as { refused: unknown };
   expect(refused).toBeInstanceOf(AppError);
   expect(refused).toMatchObject(expected);
-}
-
-async function insertPayment(
-  { db, nowMs }: WriteTx,
-  { id, credit, units }: { id: string; credit: string; units: number },
-): Promise<void> {
-  const { address } = await db
-    .selectFrom('wallets')
-    .select('address')
-    .where('account_id', '=', credit)
-    .executeTakeFirstOrThrow();
-  await db
-    .insertInto('payments')
-    .values({
-      id,
-      network: NETWORK,
-      asset: 'usdc',
-      identity: id,
-      payer: address,
-      pay_to: '0x1',
-      units: String(units),
-      state: 'settled',
-      payment: '{}',
-      dialect: 'v2',
-      claim: null,
-      transaction_id: id,
-      raw_transaction: null,
-      block: '1',
-      is_final: 1,
-      account_id: credit,
-      reason: null,
-      valid_before: null,
-      attempts: 0,
-      created_at: nowMs,
-      submitted_at: nowMs,
-      settled_at: nowMs,
-      next_check_at: null,
-      is_exposed: 0,
-    })
-    .execute();
 }

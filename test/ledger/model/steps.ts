@@ -38,6 +38,13 @@ const steps = {
     // Per mille of the hold.
     cost: fc.oneof(fc.nat(1_000), fc.constant(1_000), fc.nat(1_500)),
   }),
+  // A capture that belongs to a larger write, and with that happens or does not.
+  captureWithin: fc.record({
+    do: fc.constant('captureWithin' as const),
+    hold: small,
+    cost: fc.nat(1_200),
+    fails: fc.oneof(often(false), rarely(true)),
+  }),
   deposit: fc.record({
     do: fc.constant('deposit' as const),
     account: small,
@@ -90,7 +97,8 @@ export type StepOf<Name extends keyof typeof steps> =
 
 const WEIGHTS: Record<keyof typeof steps, number> = {
   reserve: 100,
-  resolve: 66,
+  resolve: 60,
+  captureWithin: 8,
   deposit: 16,
   reverse: 1,
   grant: 8,
