@@ -3,6 +3,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { AppError } from './errors.ts';
+import { KEY_BYTES } from './key-file.ts';
 import { ALL_KEYS } from './keys/keys.ts';
 import type { Store } from './ledger/store.ts';
 import type { Log } from './log.ts';
@@ -27,7 +28,8 @@ export type ControlRequest =
     }
   | { do: 'keys.list'; limit: number; offset: number }
   | { do: 'keys.revoke'; id: string }
-  | { do: 'keys.reset-admin' };
+  | { do: 'keys.reset-admin' }
+  | { do: 'keys.rotate-master'; newKey: string | null };
 
 function socketPath(dataDir: string): string {
   return join(dataDir, SOCKET_FILE);
@@ -126,9 +128,18 @@ export async function runControl(store: Store, request: ControlRequest): Promise
       return { revoked: request.id };
     case 'keys.reset-admin':
       return store.keys.resetOperators(CLI);
+    case 'keys.rotate-master':
+      return store.masterKey.rotate(store.ledger, newMasterKey(request.newKey), CLI);
     default:
       throw wrong('do: there is no such command.');
   }
+}
+
+function newMasterKey(text: unknown): Buffer | null {
+  if (text === null) return null;
+  const key = typeof text === 'string' ? Buffer.from(text, 'base64') : null;
+  if (key?.length === KEY_BYTES) return key;
+  throw wrong('newKey: must be 32 bytes in base64.');
 }
 
 function bounded(name: string, number: number, most: number): number {

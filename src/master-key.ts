@@ -68,8 +68,8 @@ export class MasterKey {
       const key = next ?? (await this.#makeNext());
       if (next === null) at('new file');
       if (isNew) await this.#wrapUnder(key, ledger, { actor, at });
-      at('committed');
       this.#key = key;
+      at('committed');
       if (next === null) await this.#file.takeNext();
       else await this.#file.remove();
       this.#isFile = next === null;

@@ -1,13 +1,12 @@
 /** `keys create | list | revoke | reset-admin`: in the running server when there is one, else on the data directory itself. */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
-import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { askServer, type ControlRequest, runControl } from '../control.ts';
+import { askServer, type ControlRequest } from '../control.ts';
 import type { KeyInfo } from '../keys/keys.ts';
-import { openStore } from '../ledger/store.ts';
-import { silentLog } from '../log.ts';
+import { alone } from './alone.ts';
 import { type Command, UsageError } from './command.ts';
+import { isMasterKeyVerb, MASTER_KEY_HELP, masterKey } from './master-key.ts';
 
 export const KEYS_HELP = `farebox keys create [--type inference|admin] [--account ID] [--description TEXT] [--expires TIME]
 farebox keys list [--limit N] [--offset N]
@@ -15,6 +14,7 @@ farebox keys revoke ID
 farebox keys reset-admin
   --json    answer as JSON
 reset-admin revokes every operator key (ADMIN, of the house) with all that came from it, and makes a new one: for when it is lost.
+${MASTER_KEY_HELP}
 A key is shown once, when it is made. Without --account it spends on the house. TIME is ISO 8601, such as 2027-01-31T12:00:00Z.`;
 
 const OPTIONS = {
@@ -24,8 +24,11 @@ const OPTIONS = {
   expires: { type: 'string' },
   limit: { type: 'string', default: '100' },
   offset: { type: 'string', default: '0' },
+  yes: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const;
+
+type KeysRequest = Exclude<ControlRequest, { do: 'keys.rotate-master' }>;
 
 interface Values {
   type: string;
@@ -42,6 +45,8 @@ export async function keys(command: Command): Promise<true> {
     allowPositionals: true,
     options: OPTIONS,
   });
+  const [verb] = positionals;
+  if (positionals.length === 1 && isMasterKeyVerb(verb)) return masterKey(verb, values, command);
   const request = requestOf(positionals, values);
   const config = loadConfig(command.environment, { cwd: command.cwd });
   const answer =
@@ -50,7 +55,7 @@ export async function keys(command: Command): Promise<true> {
   return true;
 }
 
-function requestOf([verb, ...others]: string[], values: Values): ControlRequest {
+function requestOf([verb, ...others]: string[], values: Values): KeysRequest {
   const id = verb === 'revoke' ? others.shift() : undefined;
   if (others.length) throw new UsageError(`${others.join(' ')} is too much\n${KEYS_HELP}`);
   switch (verb) {
@@ -72,7 +77,7 @@ function requestOf([verb, ...others]: string[], values: Values): ControlRequest 
   }
 }
 
-function creation({ type, account, description, expires }: Values): ControlRequest {
+function creation({ type, account, description, expires }: Values): KeysRequest {
   const upper = type.toUpperCase();
   if (upper !== 'INFERENCE' && upper !== 'ADMIN') {
     throw new UsageError('--type must be inference or admin');
@@ -95,27 +100,7 @@ function count(name: string, text: string): number {
   throw new UsageError(`--${name} must be a whole number`);
 }
 
-/** No server runs: the data directory is opened, and locked, for this one command. */
-async function alone(config: Config, pid: number, request: ControlRequest): Promise<unknown> {
-  const store = await openStore({
-    dataDir: config.dataDir,
-    mode: config.mode,
-    masterKey: config.secrets.masterKey,
-    clock: systemClock,
-    log: silentLog,
-    pid,
-    onFatal: (error) => {
-      throw error;
-    },
-  });
-  try {
-    return await runControl(store, request);
-  } finally {
-    await store.close();
-  }
-}
-
-function describe(request: ControlRequest, answer: unknown): string {
+function describe(request: KeysRequest, answer: unknown): string {
   switch (request.do) {
     case 'keys.create':
     case 'keys.reset-admin': {
