@@ -94,8 +94,9 @@ export interface PayoutOrder {
   to: string;
   /** Base units, more than zero. */
   amount: bigint;
-  /** Names the order; plain ASCII of at most 100 characters. */
+  /** What is paid, the same in every attempt; then the attempt. Plain ASCII of at most 50 characters, without blanks. */
   reference: string;
+  attempt: number;
 }
 
 /** A transfer that somebody is said to have made. */
@@ -145,7 +146,8 @@ export interface Rail {
   readonly treasury: string | null;
   /**
    * Signs a transfer of ours; nothing is sent. What it answers goes to settle and lookup like a payment. AppError not_configured
-   * without a treasury; other errors where the chain cannot be read.
+   * without a treasury, state_conflict where the chain shows a transfer of that reference already (a restored backup); other errors
+   * where it cannot be read.
    */
   signPayout(order: PayoutOrder): Promise<SignedPayment>;
   /** What the chain says of a transfer by whomever; 'failed' when it is another one. Never throws. */

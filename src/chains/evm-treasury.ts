@@ -40,11 +40,12 @@ export class EvmTreasury {
   }
 
   /** One order has one nonce, however often it is signed. Throws RpcError where the chain's time cannot be read. */
-  async sign({ to, amount, reference }: PayoutOrder): Promise<SignedPayment> {
+  async sign({ to, amount, reference, attempt }: PayoutOrder): Promise<SignedPayment> {
     const { network, asset, domain } = this.#network;
     const { timestamp } = await this.#chain.block();
     const validBefore = timestamp + VALID_SECONDS;
-    const nonce: Hex = `0x${createHash('sha256').update(`farebox payout ${reference}`).digest('hex')}`;
+    const name = `farebox payout ${reference} ${attempt}`;
+    const nonce: Hex = `0x${createHash('sha256').update(name).digest('hex')}`;
     const signature = await this.#account.signTypedData({
       domain: {
         name: domain?.name ?? '',

@@ -146,9 +146,9 @@ class PlayRail implements SandboxRail {
   }
 
   /** Nobody has a key to play money: the order itself moves it. */
-  async signPayout({ to, amount, reference }: PayoutOrder): Promise<SignedPayment> {
+  async signPayout({ to, amount, reference, attempt }: PayoutOrder): Promise<SignedPayment> {
     const { network, family, asset, payTo } = this;
-    const identity = createHash('sha256').update(`payout ${reference}`).digest('hex');
+    const identity = createHash('sha256').update(`payout ${reference} ${attempt}`).digest('hex');
     const order = { network, family, asset, payer: payTo, payTo: to, amount };
     return { ...order, ...this.#rules.order(order, identity, this.#clock.nowMs()) };
   }

@@ -20,7 +20,7 @@ import { DEFAULT_CONFIRM_MS, POLL_MS, SolanaBase } from './solana-base.ts';
 import { failed, partsOf, SolanaChain, type SolanaParts, unknown } from './solana-chain.ts';
 import type { RailOptions } from './rail-options.ts';
 import { SolanaRpc } from './solana-rpc.ts';
-import { signSolanaPayout } from './solana-treasury.ts';
+import { requireUnpaid, signSolanaPayout } from './solana-treasury.ts';
 
 /** Rent-exempt minimum of the gas account (890,880 lamports), and a few payments on top of it. */
 const LEAST_LAMPORTS = 1_000_000;
@@ -99,6 +99,7 @@ export class EmbeddedSolanaRail extends SolanaBase implements Rail {
 
   override async signPayout(order: PayoutOrder): Promise<SignedPayment> {
     if (!this.#treasury) return super.signPayout(order);
+    await requireUnpaid(this.#chain, this.config, order);
     const blockhash = await this.#chain.rpc.latestBlockhash();
     const feePayer = this.#gas.publicKey.toBase58();
     return signSolanaPayout(this.config, this.#treasury, { order, feePayer, blockhash });

@@ -13,6 +13,7 @@ import {
   VersionedTransaction,
 } from '@solana/web3.js';
 import type { NetworkConfig } from '../config/config.ts';
+import { AppError } from '../errors.ts';
 import type { Evidence, PayoutOrder, SignedPayment, TransferQuery } from './chain.ts';
 import {
   instruction,
@@ -35,6 +36,7 @@ const CREATE_IDEMPOTENT = Buffer.from([1]);
 const COMPUTE_UNITS = 100_000;
 const MICRO_LAMPORTS_PER_UNIT = 10_000n;
 const DECIMALS = 6;
+const NEWEST = 200;
 
 /** The payer's half: signed by the treasury, the fee payer's slot empty. */
 export function signSolanaPayout(
@@ -67,7 +69,7 @@ export function signSolanaPayout(
 function instructions(
   { asset }: NetworkConfig,
   payer: string,
-  { to, amount, reference }: PayoutOrder,
+  { to, amount, reference, attempt }: PayoutOrder,
   feePayer: string,
 ): TransactionInstruction[] {
   const account = associatedTokenAddress(to, asset);
@@ -90,12 +92,30 @@ function instructions(
     instruction(ATA_PROGRAM, create, CREATE_IDEMPOTENT),
     instruction(TOKEN_PROGRAM, move, transferChecked(amount, DECIMALS)),
     instruction(COMPUTE_BUDGET_PROGRAM, [], setComputeUnitPrice(MICRO_LAMPORTS_PER_UNIT)),
-    instruction(MEMO_PROGRAM, [], Buffer.from(reference, 'utf8')),
+    instruction(MEMO_PROGRAM, [], Buffer.from(`${reference} ${attempt}`, 'utf8')),
   ];
 }
 
 function meta(address: string, how: Partial<AccountMeta> = {}): AccountMeta {
   return { pubkey: new PublicKey(address), isSigner: false, isWritable: false, ...how };
+}
+
+/**
+ * Throws state_conflict where one of the recipient's newest transfers already has the order's reference in its memo. Attempts that are
+ * known did not land; what is found was sent by a server that this one does not remember, because a backup was restored.
+ */
+export async function requireUnpaid(
+  { rpc }: SolanaChain,
+  { asset }: NetworkConfig,
+  { to, reference }: PayoutOrder,
+): Promise<void> {
+  const account = associatedTokenAddress(to, asset);
+  const newest = await rpc.signaturesFor(account, NEWEST, null, 0);
+  const paid = newest.find(({ err, memo }) => err === null && memo?.includes(`${reference} `));
+  if (!paid) return;
+  throw new AppError('state_conflict', `${reference} was paid by ${paid.signature}.`, {
+    details: { transaction: paid.signature },
+  });
 }
 
 /** Whether a transaction, by whomever, made a wallet's USDC grow by exactly that much. Throws where the node cannot be read. */

@@ -4,6 +4,7 @@
  */
 import type { Evidence, Rail, SignedPayment } from '../chains/chain.ts';
 import type { PayoutRow } from '../db/tables.ts';
+import { AppError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import { formatUsd, nanoUsd } from '../money.ts';
@@ -89,11 +90,15 @@ export class PayoutSender {
       payment = await rail.signPayout({
         to: row.recipient,
         amount: BigInt(row.units),
-        reference: `${row.id} ${row.attempt}`,
+        reference: row.id,
+        attempt: row.attempt,
       });
     } catch (error) {
-      log.warn('payout_not_signed', { payout: row.id, network: row.network, error });
-      return waitOn(ledger, row.id, 'rpc_unavailable');
+      const isPaid = error instanceof AppError && error.code === 'state_conflict';
+      const what = { payout: row.id, network: row.network, error };
+      if (isPaid) log.error('payout_needs_operator', what);
+      else log.warn('payout_not_signed', what);
+      return waitOn(ledger, row.id, isPaid ? 'found_on_chain' : 'rpc_unavailable');
     }
     return this.#conclude(row.id, await this.#handOn(row, rail, payment, false));
   }
@@ -155,7 +160,9 @@ export class PayoutSender {
           return waitOn(ledger, id, 'other_amount');
         }
         const settled = await settlePayout(ledger, id, evidence);
-        log.info('payout_settled', { ...what, transaction: settled.transaction_id });
+        const now = { ...what, transaction: evidence.transaction, state: settled.state };
+        if (settled.state === 'settled') log.info('payout_settled', now);
+        else log.error('payout_needs_operator', now);
         return settled;
       }
       case 'failed':

@@ -5,7 +5,7 @@ import type { NetworkConfig } from '../../src/config/config.ts';
 import { anvilBinary, TOKEN_ABI } from '../support/anvil.ts';
 import { GAS_KEY } from '../support/evm-bench.ts';
 import { type EvmShop, FIVE, openEvmShop } from '../support/evm-till.ts';
-import { actionsOn, type Desk, heldOf, openDesk } from '../support/payouts.ts';
+import { actionsOn, type Desk, heldOf, openDesk, restored } from '../support/payouts.ts';
 import type { RpcCall } from '../support/rpc-proxy.ts';
 import { refusalOf } from '../support/till.ts';
 
@@ -263,6 +263,25 @@ describe.skipIf(anvilBinary() === null)('payouts on an EVM chain', () => {
     expect(await desk.row(waiting.id)).toMatchObject({ state: 'settled' });
     expect(await balance()).toBe(2_000_000n);
     expect(await desk.withdrawals()).toEqual([2_000_000]);
+  });
+
+  it('that a restored backup has forgotten are found on the chain, not paid again', async () => {
+    const { accountId, balance } = await customer();
+    const { id } = await desk.pay(accountId, '2', 'manual');
+    const approve = (at: Desk) =>
+      at.payouts.approve('cli', id, { method: 'embedded', reason: 'send it' });
+    const twin = await restored(desk, { networks: [network], settleTimeoutMs: 1_000 });
+    try {
+      const { transaction_id: transaction } = await approve(desk);
+      await approve(twin);
+      await twin.later(2 * MINUTE);
+      await twin.later(2 * MINUTE);
+      expect(await twin.row(id)).toMatchObject({ state: 'settled', transaction_id: transaction });
+      expect(await twin.withdrawals()).toEqual([2_000_000]);
+    } finally {
+      await twin.close();
+    }
+    expect(await balance()).toBe(2_000_000n);
   });
 
   it('on their way cannot be cancelled or marked as paid by hand', async () => {

@@ -3,7 +3,7 @@ import bs58 from 'bs58';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildSolanaPayment } from '../../src/chains/solana-build.ts';
 import type { NetworkConfig } from '../../src/config/config.ts';
-import { type Desk, heldOf, openDesk } from '../support/payouts.ts';
+import { type Desk, heldOf, openDesk, restored } from '../support/payouts.ts';
 import { hasSolana, type SolanaCluster, startSolana } from '../support/solana.ts';
 import { signWithStockClient, solanaConfig } from '../support/solana-payments.ts';
 import { cameAs, refusalOf } from '../support/till.ts';
@@ -127,6 +127,30 @@ describe.skipIf(!(await hasSolana()))('payouts on Solana', () => {
     expect(row.transaction_id).not.toBe(first);
     expect(balance()).toBe(2_000_000n);
     expect(await desk.withdrawals()).toEqual([2_000_000]);
+  });
+
+  it('that a restored backup has forgotten are found on the chain, not paid again', async () => {
+    const { accountId, balance } = await customer();
+    const { id } = await desk.pay(accountId, '2', 'manual');
+    const approve = (at: Desk) =>
+      at.payouts.approve('cli', id, { method: 'embedded', reason: 'send it' });
+    const twin = await restored(desk, { networks: [network], settleTimeoutMs: 600 });
+    try {
+      const { transaction_id: transaction } = await approve(desk);
+      expect(await approve(twin)).toMatchObject({ state: 'approved', reason: 'found_on_chain' });
+      expect(balance()).toBe(2_000_000n);
+      await twin.payouts.approve('cli', id, { method: 'manual', reason: 'paid already' });
+      const reason = 'paid before the backup was restored';
+      const settled = await twin.payouts.sentByHand('cli', id, {
+        transaction: transaction!,
+        reason,
+      });
+      expect(settled.state).toBe('settled');
+      expect(await twin.withdrawals()).toEqual([2_000_000]);
+    } finally {
+      await twin.close();
+    }
+    expect(balance()).toBe(2_000_000n);
   });
 
   it('by hand are told from other transfers', async () => {

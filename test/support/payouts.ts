@@ -1,8 +1,12 @@
 /** The payouts of a till: the same store and rails, and an operator who is this machine itself. */
+import { cp, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { PayoutRow } from '../../src/db/tables.ts';
 import { parseUsd } from '../../src/money.ts';
 import { Payouts } from '../../src/payouts/payouts.ts';
+import { testStore } from './store.ts';
 import { openTill, type Till, type TillOptions } from './till.ts';
 
 export interface Desk {
@@ -64,6 +68,14 @@ function deskOf(till: Till): Desk {
       await till[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A second server on what the first has on disk now, as after restoring a backup. */
+export async function restored(desk: Desk, options: TillOptions): Promise<Desk> {
+  const { store } = desk.till;
+  const dataDir = await mkdtemp(join(tmpdir(), 'farebox-restored-'));
+  await cp(store.dataDir, dataDir, { recursive: true });
+  return openDesk({ ...options, store: await testStore({ dataDir, clock: store.clock }) });
 }
 
 export async function heldOf({ till }: Desk, accountId: string): Promise<number> {
