@@ -16,6 +16,7 @@ import {
   paymentFaults,
   windowFaults,
 } from './verify-rules.ts';
+import { idempotencyFaults } from './verify-idempotency.ts';
 import { clearingFaults, payoutFaults } from './verify-payouts.ts';
 import { usageFaults } from './verify-usage.ts';
 
@@ -35,6 +36,7 @@ const RULES = [
   accountFaults,
   holdFaults,
   paymentFaults,
+  idempotencyFaults,
   payoutFaults,
   clearingFaults,
   windowFaults,
