@@ -48,7 +48,7 @@ describe('fail-over', () => {
   it.each([
     ['JSON', BODY, whole()],
     ['a stream', STREAM, goodStream()],
-  ])('passes a failing and a hanging channel for the good one: %s', async (_name, body, good) => {
+  ])('passes a failing and a hanging channel for the good one: %s (U-18)', async (_name, body, good) => {
     await start([broken, hanging, good], quick);
     const answer = await rig.post(body);
     expect(answer.status).toBe(200);

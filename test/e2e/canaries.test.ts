@@ -57,6 +57,7 @@ async function plant(): Promise<Planted> {
     },
     change: (config) => {
       for (const channel of config.channels) {
+        channel.vendor = 'openai';
         channel.apiKey = canaries.get('channel key')!;
         channel.headers = { 'x-team-key': canaries.get('channel header')! };
       }
@@ -138,6 +139,43 @@ async function useWallets({ app, canaries, answers }: Planted): Promise<void> {
   answers.push(await app.post(path, { ...body, address: `0x${'1'.repeat(40)}` }));
 }
 
+/** Provider keys of an owner, in use where the upstream is one's own vendor, and answers kept for idempotency keys. */
+async function useVault({ app, canaries, answers }: Planted): Promise<void> {
+  const { secret } = await app.key('5', 'ADMIN');
+  canaries.set('account admin key', secret);
+  const admin = bearer(secret);
+  for (const provider of ['openai', 'anthropic', 'google', 'x-ai', 'openrouter', 'minimax']) {
+    const key = `sk-${random()}`;
+    canaries.set(`provider key of ${provider}`, key);
+    answers.push(await app.post('/api/v1/provider-keys', { provider, key }, admin));
+    answers.push(await app.post('/api/v1/provider-keys', { provider, key: `${key} ` }, admin));
+    answers.push(await app.post('/api/v1/provider-keys', { provider: 'nobody', key }, admin));
+  }
+  answers.push(await app.get('/api/v1/provider-keys', admin));
+  app.upstream.next(echoKey(200), echoKey(401), echoKey(200));
+  for (let at = 0; at < 3; at += 1) answers.push(await app.chat(admin));
+  const used = app.upstream.requests.at(-1)!.headers.authorization;
+  expect(used).toBe(`Bearer ${canaries.get('provider key of openai')!}`);
+  const idempotency = { ...admin, 'idempotency-key': `key-${random()}` };
+  answers.push(await app.chat(idempotency), await app.chat(idempotency));
+  const mint = { ...admin, 'idempotency-key': `key-${random()}` };
+  const made = await app.post('/api/v1/keys', { label: 'once' }, mint);
+  canaries.set('key made once', textOf(made.json['key']));
+  answers.push(await app.post('/api/v1/keys', { label: 'once' }, mint));
+  for (const path of [
+    '/admin/api/accounts',
+    '/admin/api/keys',
+    '/admin/api/audit',
+    '/admin/api/channels',
+    '/admin/api/payments',
+    '/openapi.json',
+    '/api/v1/usage',
+    '/api/v1/billing/usage-history',
+  ]) {
+    answers.push(await app.get(path, bearer(canaries.get('admin key')!)));
+  }
+}
+
 /** An upstream that says its key in every way it can. */
 async function useUpstream({ app, canaries, answers }: Planted): Promise<void> {
   const key = bearer(canaries.get('inference key')!);
@@ -168,9 +206,10 @@ describe('canaries', () => {
     await using app = planted.app;
     await useKeys(planted);
     await useWallets(planted);
+    await useVault(planted);
     await useUpstream(planted);
     const { canaries, answers } = planted;
-    expect(canaries.size).toBeGreaterThan(15);
+    expect(canaries.size).toBeGreaterThan(25);
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(20);
     expect(answers.filter(({ status }) => status >= 400).length).toBeGreaterThan(20);
     const leaks: string[] = [];

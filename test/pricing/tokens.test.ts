@@ -54,7 +54,7 @@ describe('a price', () => {
     expect(priceOf(price, usage(0, 1))).toBe(100_000_000);
   });
 
-  it('prices cached, written and reasoning tokens once, by their own rule or as what they are part of', () => {
+  it('prices cached, written and reasoning tokens once, by their own rule or as what they are part of (U-15)', () => {
     const parts = { cachedInputTokens: 40, cacheWriteTokens: 10, reasoningTokens: 30 };
     expect(priceOf(simple, usage(100, 50, parts))).toBe(100 * 250 + 50 * 2_000);
     const detailed = compilePrice(
