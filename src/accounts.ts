@@ -58,6 +58,16 @@ export class Accounts {
     return row ? nanoUsd(row.posted + row.credit_line - row.held) : ZERO_USD;
   }
 
+  async isFrozen(accountId: string | null): Promise<boolean> {
+    if (accountId === null) return false;
+    const row = await this.#read
+      .selectFrom('accounts')
+      .select('state')
+      .where('id', '=', accountId)
+      .executeTakeFirst();
+    return row?.state === 'frozen';
+  }
+
   /** Entries of an account, newest first. */
   async entries(
     accountId: string | null,

@@ -17,6 +17,7 @@ import { Origins, originsOf } from './http/origins.ts';
 import type { RouteEntry } from './http/router.ts';
 import { createHttpServer } from './http/server.ts';
 import { KeySpending } from './keys/spending.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import { openStore, type Store } from './ledger/store.ts';
 import { createGuards } from './limits/guards.ts';
 import { type Log, silentLog } from './log.ts';
@@ -28,6 +29,10 @@ import { Payouts } from './payouts/payouts.ts';
 import { Quotes } from './quotes.ts';
 import { Routing } from './routing/routing.ts';
 import { Upstream } from './upstream.ts';
+import { Cursors } from './usage/cursor.ts';
+import { History } from './usage/history.ts';
+import { RollUp } from './usage/roll-up.ts';
+import { Usage } from './usage/usage.ts';
 import { Vault } from './vault.ts';
 
 export interface Overrides {
@@ -186,23 +191,8 @@ async function createParts(
   });
 
   const { networks } = config.payments;
-  const rails = await createRails(config, tools);
-  const payments = new Payments({
-    ledger,
-    accounts,
-    rails,
-    config: config.payments,
-    clock,
-    log,
-    box: store.boxFor('payments'),
-  });
-  const payouts = new Payouts({ ledger, rails, clock, log });
-  const operator = {
-    accounts: new OperatorAccounts({ ledger, config: config.payments }),
-    lists: new OperatorLists(ledger.read),
-    switches,
-    routing,
-  };
+  const { payments, payouts } = await createPayments(config, tools, store);
+  const operator = { ...operatorParts(ledger, config), switches, routing };
 
   const siwx = createSiwx({
     siwx: config.siwx,
@@ -212,6 +202,7 @@ async function createParts(
     verifyContractWallet: contractWalletVerifier(networks),
     clock,
   });
+  const reports = startReports(store, tools, opened);
   const spending = new KeySpending(ledger.read);
   const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
   const forHttp = {
@@ -228,8 +219,44 @@ async function createParts(
     quotes,
     vault,
     byok,
+    ...reports,
   };
   return { store, routing, demoUrl, payouts, operator, ...forHttp };
+}
+
+async function createPayments(config: Config, tools: Tools, store: Store) {
+  const { clock, log } = tools;
+  const { ledger, accounts } = store;
+  const rails = await createRails(config, tools);
+  const payments = new Payments({
+    ledger,
+    accounts,
+    rails,
+    config: config.payments,
+    clock,
+    log,
+    box: store.boxFor('payments'),
+  });
+  return { payments, payouts: new Payouts({ ledger, rails, clock, log }) };
+}
+
+function operatorParts(ledger: Ledger, { payments: config }: Config) {
+  return {
+    accounts: new OperatorAccounts({ ledger, config }),
+    lists: new OperatorLists(ledger.read),
+  };
+}
+
+/** What was used: sums by day, made behind what is charged, and the entries themselves. */
+function startReports(store: Store, { clock, log }: Tools, opened: AsyncDisposableStack) {
+  const rollUp = new RollUp({ ledger: store.ledger, log });
+  rollUp.start();
+  opened.defer(() => rollUp.stop());
+  return {
+    usage: new Usage(store.reports),
+    history: new History(store.reports),
+    cursors: new Cursors(store.boxFor('usage history'), clock),
+  };
 }
 
 type Tools = Overrides & Required<Pick<Overrides, 'clock' | 'log'>>;

@@ -49,6 +49,13 @@ export function formatUsd(amount: NanoUsd): string {
   return `${whole}.${fraction.replace(/0{1,7}$/, '')}`;
 }
 
+/** As formatUsd, for sums over many accounts or years, which may be beyond NanoUsd. */
+export function formatBigUsd(nano: bigint): string {
+  const digits = String(nano < 0n ? -nano : nano).padStart(10, '0');
+  const fraction = digits.slice(-9).replace(/0{1,7}$/, '');
+  return `${nano < 0n ? '-' : ''}${digits.slice(0, -9)}.${fraction}`;
+}
+
 /** Dollars with six decimals, rounded down (towards minus infinity): "4.230000". The form of X-Balance-Remaining. */
 export function formatUsdSix(amount: NanoUsd): string {
   const micro = Math.floor(amount / 1_000);

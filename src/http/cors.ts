@@ -20,6 +20,8 @@ const EXPOSED = [
   'X-RateLimit-Remaining-Tokens',
   'X-RateLimit-Reset-Tokens',
   'Retry-After',
+  'X-Next-Cursor',
+  'Content-Disposition',
   'Idempotency-Replayed',
 ].join(', ');
 

@@ -114,6 +114,12 @@ export const FACES: Record<ErrorCode, Face> = {
     meaning: 'Done before with this `Idempotency-Key`, but the answer was not kept; see `details`.',
     isDetailed: true,
   },
+  gone: {
+    status: 410,
+    v1: 'gone',
+    venice: 'GONE',
+    meaning: 'Another page took the place of this one; the message names it.',
+  },
   method_not_allowed: {
     status: 405,
     v1: 'method_not_allowed',

@@ -7,6 +7,9 @@ import type { Byok } from '../chat/byok.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
 import type { NanoUsd } from '../money.ts';
+import type { Cursors } from '../usage/cursor.ts';
+import type { History } from '../usage/history.ts';
+import type { Usage } from '../usage/usage.ts';
 import type { Vault } from '../vault.ts';
 import type { Quotes } from '../quotes.ts';
 import type { KeySpending } from '../keys/spending.ts';
@@ -32,14 +35,14 @@ import {
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './venice/keys.ts';
 import { listVeniceModels } from './venice/models.ts';
 import { listProviderKeys, removeProviderKey, storeProviderKey } from './venice/provider-keys.ts';
-import { createWeb3Key, web3Token } from './venice/web3-key.ts';
-import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
-import { topUp } from './x402/top-up.ts';
 import { getRateLimitLog, getRateLimits } from './venice/rate-limits.ts';
 import { billingBalance, billingUsage } from './venice/billing.ts';
 import { usageAnalytics } from './venice/usage-analytics.ts';
 import { usageHistory } from './venice/usage-history.ts';
 import { getUsage } from './venice/usage.ts';
+import { createWeb3Key, web3Token } from './venice/web3-key.ts';
+import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
+import { topUp } from './x402/top-up.ts';
 import { balance, payment, transactions } from './x402/wallet.ts';
 
 export interface RouterOptions extends StepOptions, AdminOptions {
@@ -51,6 +54,9 @@ export interface RouterOptions extends StepOptions, AdminOptions {
   quotes: Quotes;
   vault: Vault;
   byok: Byok;
+  usage: Usage;
+  history: History;
+  cursors: Cursors;
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
@@ -120,14 +126,14 @@ export function createRouter(options: RouterOptions): Routes {
   serve('delete', '/api/v1/api_keys', deleteApiKey(options));
   serve('get', '/api/v1/api_keys/generate_web3_key', web3Token(options));
   serve('post', '/api/v1/api_keys/generate_web3_key', createWeb3Key(options));
+  serve('get', '/api/v1/api_keys/rate_limits', getRateLimits(options));
+  serve('get', '/api/v1/api_keys/rate_limits/log', getRateLimitLog(options));
   // After every /api_keys/… of a name of its own.
   serve('get', '/api/v1/api_keys/:id', getApiKey(options));
   serve('delete', '/api/v1/api_keys/:id', deleteApiKey(options));
 
   serve('get', '/api/v1/keys', listKeys(options));
   serve('post', '/api/v1/keys', createKey(options));
-  serve('get', '/api/v1/api_keys/rate_limits', getRateLimits(options));
-  serve('get', '/api/v1/api_keys/rate_limits/log', getRateLimitLog(options));
   serve('get', '/api/v1/keys/:id', getKey(options));
   serve('patch', '/api/v1/keys/:id', updateKey(options));
   serve('delete', '/api/v1/keys/:id', revokeKey(options));
@@ -135,6 +141,12 @@ export function createRouter(options: RouterOptions): Routes {
   serve('get', '/api/v1/provider-keys', listProviderKeys(options));
   serve('post', '/api/v1/provider-keys', storeProviderKey(options));
   serve('delete', '/api/v1/provider-keys/:id', removeProviderKey(options));
+
+  serve('get', '/api/v1/usage', getUsage(options));
+  serve('get', '/api/v1/billing/balance', billingBalance(options));
+  serve('get', '/api/v1/billing/usage', billingUsage());
+  serve('get', '/api/v1/billing/usage-history', usageHistory(options));
+  serve('get', '/api/v1/billing/usage-analytics', usageAnalytics(options));
 
   for (const [method, path, operation] of adminRoutes(options)) serve(method, path, operation);
 

@@ -53,6 +53,7 @@ export interface Breakdown {
 const MAX_NAMES = 1_000;
 /** Names that are told by day. */
 export const TOP_NAMES = 8;
+const CHUNK = 200;
 
 export class Usage {
   readonly #read: Kysely<Tables>;
@@ -86,6 +87,20 @@ export class Usage {
       estimated: row.estimated,
       cost: BigInt(row.cost),
     }));
+  }
+
+  /** What keys are called, of those that are there. */
+  async descriptions(keyIds: readonly string[]): Promise<Map<string, string>> {
+    const names = new Map<string, string>();
+    for (let at = 0; at < keyIds.length; at += CHUNK) {
+      const rows = await this.#read
+        .selectFrom('api_keys')
+        .select(['id', 'description'])
+        .where('id', 'in', keyIds.slice(at, at + CHUNK))
+        .execute();
+      for (const { id, description } of rows) names.set(id, description);
+    }
+    return names;
   }
 
   /** All of an account. */
