@@ -173,7 +173,7 @@ export class Chat {
         ancestors: principal.kind === 'key' ? principal.ancestors : NO_KEYS,
         amount: plan.ceiling,
         atLeast,
-        // Nothing is bought with a free ride on a key of one's own.
+        // What costs nothing needs no balance.
         minimumAvailable: routes[0]?.own && plan.ceiling === 0 ? ZERO_USD : minimumAvailable,
         purpose: 'chat',
         model: plan.entry.model.id,
