@@ -7,7 +7,7 @@ import { type History, history } from './model/steps.ts';
 /** `npm run fuzz` does more of them. */
 const OPERATIONS = Number(process.env['LEDGER_MODEL_OPERATIONS'] ?? 10_000);
 const SEED = Number(process.env['LEDGER_MODEL_SEED'] ?? Date.now() % 1_000_000);
-const SHRINK_MS = 60_000;
+const SHRINK_MS = Number(process.env['LEDGER_MODEL_SHRINK_MS'] ?? 60_000);
 const MAX_SHOWN = 4_000;
 
 async function explain(one: History, error: unknown, seed: number): Promise<never> {

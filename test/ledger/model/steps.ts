@@ -29,7 +29,7 @@ const steps = {
     do: fc.constant('resolve' as const),
     hold: small,
     // Whether it may be one that was resolved before, or is by another operation of the tick, in ticks where that is so.
-    again: fc.oneof(often(false), rarely(true)),
+    again: fc.oneof(often(false), often(false), often(false), often(true)),
     how: fc.oneof(
       { weight: 5, arbitrary: fc.constant('capture' as const) },
       { weight: 2, arbitrary: fc.constant('void' as const) },
@@ -162,7 +162,7 @@ const tick: fc.Arbitrary<Tick> = fc.oneof(
     arbitrary: fc.record({
       before: fc.oneof(often(null), { weight: 9, arbitrary: move }, rarely('restart' as const)),
       together: fc.oneof(often(true), rarely(false)),
-      again: fc.oneof(often(false), rarely(true)),
+      again: fc.oneof(often(false), often(false), often(true)),
       steps: few,
     }),
   },
