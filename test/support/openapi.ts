@@ -23,11 +23,13 @@ export interface DocumentedApi {
   allowsBody(method: string, path: string, body: unknown): boolean;
 }
 
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
 /** `file`: a YAML file under test/fixtures. */
 export function documentedApi(file: string): DocumentedApi {
   const text = readFileSync(new URL(`../fixtures/${file}`, import.meta.url), 'utf8');
   const document = parse(text) as Document;
-  const ajv = new Ajv2020({ strict: false, allErrors: true });
+  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { 'date-time': DATE_TIME } });
   const schemas = modern(document.components.schemas);
   const compile = (schema: unknown) =>
     ajv.compile({ ...(modern(schema) as object), components: { schemas } });
