@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Run } from './model/run.ts';
+import { play } from './model/run.ts';
 import { shrink } from './model/shrink.ts';
 import { type History, history } from './model/steps.ts';
 
@@ -12,7 +12,7 @@ const MAX_SHOWN = 4_000;
 
 async function explain(one: History, error: unknown, seed: number): Promise<never> {
   const isWrong = (tries: History) =>
-    Run.of(tries).then(
+    play(tries).then(
       () => false,
       () => true,
     );
@@ -30,7 +30,7 @@ describe('ledger against a model', () => {
       let seed = SEED;
       for (; operations < OPERATIONS; seed += 1) {
         const [one] = fc.sample(history, { seed, numRuns: 1 });
-        operations += await Run.of(one!).catch((error: unknown) => explain(one!, error, seed));
+        operations += await play(one!).catch((error: unknown) => explain(one!, error, seed));
       }
       expect(operations).toBeGreaterThanOrEqual(OPERATIONS);
       console.log(`${operations} operations, ${seed - SEED} histories from seed ${SEED}`);
