@@ -8,6 +8,7 @@ import { createRail } from './chains/index.ts';
 import { secp256k1Engine } from './chains/secp256k1.ts';
 import { Byok } from './chat/byok.ts';
 import { Chat } from './chat/chat.ts';
+import { EMBEDDINGS } from './chat/kinds.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { ChannelConfig, Config } from './config/config.ts';
 import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts';
@@ -177,18 +178,10 @@ async function createParts(
   const vault = new Vault(ledger, store.masterKey.values);
   await vault.load();
   const byok = new Byok({ vault, routing, fee: config.byok });
-  const chat = new Chat({
-    quotes,
-    byok,
-    ledger,
-    catalogue,
-    routing,
-    upstream,
-    limits,
-    creditUsd,
-    clock,
-    log,
-  });
+  const money = { ledger, catalogue, quotes, creditUsd };
+  const path = { ...money, byok, routing, upstream, limits, clock, log };
+  const chat = new Chat(path);
+  const embeddings = new Chat({ ...path, kind: EMBEDDINGS });
 
   const { networks } = config.payments;
   const { payments, payouts } = await createPayments(config, tools, store);
@@ -214,6 +207,7 @@ async function createParts(
     siwx,
     payments,
     chat,
+    embeddings,
     catalogue,
     idempotency,
     quotes,

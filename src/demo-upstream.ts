@@ -18,6 +18,7 @@ interface Asked {
   model?: string;
   stream?: boolean;
   messages?: unknown[];
+  input?: unknown;
   max_tokens?: number;
   stream_options?: { include_usage?: boolean };
 }
@@ -38,6 +39,26 @@ export async function startDemoUpstream(): Promise<DemoUpstream> {
   };
 }
 
+const DIMENSIONS = 8;
+
+/** Vectors that mean nothing but are the same for the same text. */
+function answerEmbeddings({ input, model }: Asked, response: ServerResponse): void {
+  const texts =
+    Array.isArray(input) && typeof input[0] !== 'number' ? (input as unknown[]) : [input];
+  const data = texts.map((text, index) => ({
+    object: 'embedding',
+    index,
+    embedding: Array.from(
+      { length: DIMENSIONS },
+      (_, n) => (JSON.stringify(text).charCodeAt(n) || 0) / 128,
+    ),
+  }));
+  const tokens = Math.ceil(JSON.stringify(texts).length / 4);
+  const usage = { prompt_tokens: tokens, total_tokens: tokens };
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ object: 'list', data, model, usage }));
+}
+
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -46,8 +67,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     if (size > MAX_BODY_BYTES) return void response.writeHead(413).end();
     chunks.push(chunk);
   }
+  const asked = JSON.parse(Buffer.concat(chunks).toString() || '{}') as Asked;
+  if (request.url === '/v1/embeddings') return answerEmbeddings(asked, response);
   if (request.url !== '/v1/chat/completions') return void response.writeHead(404).end('{}');
-  const asked = JSON.parse(Buffer.concat(chunks).toString()) as Asked;
   const words = WORDS.slice(0, Math.max(1, asked.max_tokens ?? WORDS.length));
   const prompt = Math.ceil(JSON.stringify(asked.messages ?? []).length / 4);
   const usage = {

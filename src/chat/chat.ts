@@ -3,12 +3,10 @@
  * used. See docs/money.md, "What is charged".
  */
 import type { Catalogue, CatalogueEntry } from '../catalogue.ts';
-import type { ModelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
 import { formatUsd, type NanoUsd, ZERO_USD } from '../money.ts';
-import { findProvider } from '../providers/index.ts';
 import type { Outcome } from '../routing/breaker.ts';
 import { outcomeOf, type Route, type Routing } from '../routing/routing.ts';
 import type { OwnKeys } from '../vault.ts';
@@ -18,7 +16,8 @@ import type { ChatCall } from './call.ts';
 import type { Tools } from './job.ts';
 import { type Quoted, type Quotes, wrong } from '../quotes.ts';
 import { limitWithin, mostTokens, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
-import { invalidField, parseRequest, peekRequest } from './request.ts';
+import { CHAT, type Kind } from './kinds.ts';
+import { invalidField, peekRequest } from './request.ts';
 import { Settlement } from './settlement.ts';
 import { runStream } from './stream.ts';
 import { runWhole } from './whole.ts';
@@ -32,6 +31,8 @@ export interface ChatOptions extends Tools {
   routing: Routing;
   quotes: Pick<Quotes, 'open'>;
   byok: Byok;
+  /** What is sold on this path; chats by default. */
+  kind?: Kind;
   /** What one credit is worth. */
   creditUsd: NanoUsd;
 }
@@ -41,9 +42,11 @@ export type Terms = Pick<ChatCall, 'maxCredits' | 'quoteId'>;
 
 export class Chat {
   readonly #options: ChatOptions;
+  readonly kind: Kind;
 
   constructor(options: ChatOptions) {
     this.#options = options;
+    this.kind = options.kind ?? CHAT;
   }
 
   /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
@@ -65,7 +68,7 @@ export class Chat {
     const outputLimit = limitWithin(plan, hold.amount);
     try {
       await this.#tryInTurn(routes, call, (route) => {
-        const provider = findProvider(route.channel.provider);
+        const provider = this.kind.provider(route.channel.provider);
         const secrets = secretsOf(route.own?.keyed ?? route.channel);
         const job = { call, request, plan, provider, route, outputLimit, settlement, secrets };
         return request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options);
@@ -115,13 +118,13 @@ export class Chat {
   /** `keys`: of the payer's own, to go over; null without any. */
   #prepare(body: Buffer, terms: Terms, rules: readonly KeyRules[], keys: OwnKeys | null) {
     const { catalogue, routing, creditUsd, byok } = this.#options;
-    const parsed = parseRequest(body);
+    const parsed = this.kind.parse(body);
     const quoteId = parsed.quoteId ?? terms.quoteId;
     const quoted = quoteId === null ? null : this.#options.quotes.open(quoteId);
     const listed = quoted
       ? quotedEntry(catalogue, parsed.request.model, quoted)
       : catalogue.entry(parsed.request.model);
-    requireText(listed.model);
+    if (listed.model.type !== this.kind.type) throw invalidField('model', this.kind.refusal);
     requireModel(rules, listed.model);
     const groups = groupsOf(rules);
     const own = keys && byok.choose(listed, groups, keys);
@@ -145,7 +148,7 @@ export class Chat {
   }
 
   #planWhole(body: Buffer): Plan {
-    const parsed = parseRequest(body);
+    const parsed = this.kind.parse(body);
     const { catalogue, quotes } = this.#options;
     const { model } = parsed.request;
     if (parsed.quoteId === null) return planRequest(parsed, catalogue.entry(model));
@@ -231,11 +234,6 @@ function requireAllowed(ceiling: NanoUsd, most: NanoUsd | null): void {
     'max_credits_exceeded',
     `This request may cost ${formatUsd(ceiling)} USD; this API key allows ${formatUsd(most)} USD a request.`,
   );
-}
-
-function requireText(model: ModelConfig): void {
-  if (model.type === 'text') return;
-  throw invalidField('model', 'must be a text model; this one does not chat');
 }
 
 function emptyWallet(plan: Plan, atLeast: NanoUsd): AppError {

@@ -21,7 +21,7 @@ export interface ParsedRequest {
   quoteId: string | null;
 }
 
-type Fields = Record<string, unknown>;
+export type Fields = Record<string, unknown>;
 
 /** Errors: invalid_json, invalid_request (with details.field), unsupported_parameter. */
 export function parseRequest(body: Buffer): ParsedRequest {
@@ -42,6 +42,25 @@ export function parseRequest(body: Buffer): ParsedRequest {
   const maxCredits = readCredits(fields['max_credits'], 'max_credits');
   const quoteId = textField(fields, 'quote_id');
   return { request, media: readMessages(fields['messages']), maxCredits, quoteId };
+}
+
+/** A request of one answer, without output that anybody could limit. `media`: checks what it asks of and counts its images. */
+export function parseSingle(body: Buffer, media: (fields: Fields) => Media): ParsedRequest {
+  const { ranges, isWhole } = scanMembers(body);
+  const fields = isWhole ? parseBody(body) : null;
+  if (!fields) throw new AppError('invalid_json', 'The body is not valid JSON.');
+  refuseForbidden(ranges.keys(), fields);
+  const request: ChatRequest = {
+    body,
+    model: modelField(fields),
+    isStream: false,
+    outputLimit: null,
+    n: 1,
+    wantsUsage: false,
+    members: ranges,
+  };
+  const maxCredits = readCredits(fields['max_credits'], 'max_credits');
+  return { request, media: media(fields), maxCredits, quoteId: textField(fields, 'quote_id') };
 }
 
 /**

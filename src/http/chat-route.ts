@@ -12,7 +12,7 @@ import type { StepOptions } from './steps.ts';
 
 export function chatOffer(chat: Chat): Offer {
   return {
-    description: 'One chat completion',
+    description: chat.kind.description,
     price: (body, isPartial) => chat.price(body, isPartial),
     check: (ctx) => {
       budgetMode(ctx);

@@ -47,6 +47,7 @@ import { balance, payment, transactions } from './x402/wallet.ts';
 
 export interface RouterOptions extends StepOptions, AdminOptions {
   chat: Chat;
+  embeddings: Chat;
   spending: KeySpending;
   web3Keys: Web3Keys;
   catalogue: Catalogue;
@@ -84,6 +85,8 @@ export function createRouter(options: RouterOptions): Routes {
   const sound = whileSound(options);
   const chatPaid = payable(options, chatOffer(options.chat));
   const chat = chatRoute(options.chat, options);
+  const embeddingsPaid = payable(options, chatOffer(options.embeddings));
+  const embeddings = chatRoute(options.embeddings, options);
   const { catalogue } = options;
   const table: RouteEntry[] = [];
   const on = (method: Method, path: string, right: Right | null, ...steps: Step[]): void => {
@@ -107,6 +110,9 @@ export function createRouter(options: RouterOptions): Routes {
 
   on('post', '/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
   on('post', '/api/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
+  on('post', '/api/chat', 'infer', open, signedIn, sound, chatPaid, chat);
+  on('post', '/v1/embeddings', 'infer', open, signedIn, sound, embeddingsPaid, embeddings);
+  on('post', '/api/v1/embeddings', 'infer', open, signedIn, sound, embeddingsPaid, embeddings);
 
   for (const prefix of ['/x402', '/v1/x402', '/api/v1/x402']) {
     on('post', `${prefix}/top-up`, null, open, topUp(options));

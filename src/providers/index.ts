@@ -1,21 +1,22 @@
 /** The upstream dialects: one line each. */
 import { AppError } from '../errors.ts';
 import { anthropic } from './anthropic.ts';
+import { openaiEmbeddings } from './openai-embeddings.ts';
 import { openai } from './openai.ts';
 import type { Provider } from './provider.ts';
 
-const PROVIDERS: Provider[] = [openai, anthropic];
+const CHATS: Provider[] = [openai, anthropic];
+const EMBEDDERS: Provider[] = [openaiEmbeddings];
 
-const byName = new Map(PROVIDERS.map((provider) => [provider.name, provider]));
+const byName = {
+  chat: new Map(CHATS.map((provider) => [provider.name, provider])),
+  embeddings: new Map(EMBEDDERS.map((provider) => [provider.name, provider])),
+};
 
-export function providerNames(): string[] {
-  return [...byName.keys()];
-}
-
-export function findProvider(name: string): Provider {
-  const provider = byName.get(name);
+export function findProvider(name: string, what: keyof typeof byName = 'chat'): Provider {
+  const provider = byName[what].get(name);
   if (provider) return provider;
-  throw new AppError('no_channel', `No provider is called ${JSON.stringify(name)}.`, {
+  throw new AppError('no_channel', `No provider called ${JSON.stringify(name)} serves ${what}.`, {
     retryAfterSeconds: 60,
   });
 }

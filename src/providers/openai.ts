@@ -21,18 +21,37 @@ export const openai: Provider = {
 
 /** What is the same for every request of a channel. */
 interface Prepared {
-  path: string;
+  /** Of the base URL, without its last slash. */
+  root: string;
   json: Record<string, string>;
   stream: Record<string, string>;
 }
 
 const prepared = new WeakMap<ChannelConfig, Prepared>();
 
-function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {
+function preparedFor(channel: ChannelConfig): Prepared {
   let ready = prepared.get(channel);
   if (!ready) prepared.set(channel, (ready = prepare(channel)));
+  return ready;
+}
+
+/** Any other JSON request of this dialect: only its model's name is changed, and what is for Farebox taken out. */
+export function openAiRequest(
+  channel: ChannelConfig,
+  request: ChatRequest,
+  { path, upstreamModel }: { path: string; upstreamModel: string },
+): UpstreamRequest {
+  const { root, json } = preparedFor(channel);
+  const splices = new Splices(request.body, request.members);
+  for (const name of OWN_FIELDS) splices.remove(name);
+  if (upstreamModel !== request.model) splices.setValue('model', JSON.stringify(upstreamModel));
+  return { path: `${root}${path}`, headers: json, body: splices.apply() };
+}
+
+function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {
+  const ready = preparedFor(channel);
   return {
-    path: ready.path,
+    path: `${ready.root}/chat/completions`,
     headers: request.isStream ? ready.stream : ready.json,
     body: spliceBody(channel, request, edits),
   };
@@ -48,7 +67,7 @@ function prepare(channel: ChannelConfig): Prepared {
   if (channel.apiKey !== null) headers['authorization'] = `Bearer ${channel.apiKey}`;
   for (const [name, value] of Object.entries(channel.headers)) headers[name.toLowerCase()] = value;
   return {
-    path: `${new URL(channel.baseUrl).pathname.replace(/\/$/, '')}/chat/completions`,
+    root: new URL(channel.baseUrl).pathname.replace(/\/$/, ''),
     json: { accept: 'application/json', ...headers },
     stream: { accept: 'text/event-stream', ...headers },
   };

@@ -128,7 +128,11 @@ describe('the body that is sent', () => {
     );
     const own = ['max_credits', 'quote_id', 'max_tokens', 'max_completion_tokens'];
     const value = (key: string) =>
-      key.startsWith('max_') ? fc.integer({ min: 1, max: 99 }) : fc.jsonValue();
+      key.startsWith('max_')
+        ? fc.integer({ min: 1, max: 99 })
+        : key === 'quote_id'
+          ? fc.string()
+          : fc.jsonValue();
     const fields = fc
       .uniqueArray(name)
       .chain((keys) => fc.tuple(...keys.map((key) => fc.tuple(fc.constant(key), value(key)))));
