@@ -4,6 +4,7 @@
  *
  *   npm run mutants                     all of them, a few minutes
  *   npm run mutants -- --only wrong-day,stale-limit
+ *   npm run mutants -- --tests test/ledger/model.test.ts   by these tests alone
  */
 import { spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -40,16 +41,22 @@ interface Result {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { only: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { only: { type: 'string' }, tests: { type: 'string' } },
+  });
+  const tests = values.tests?.split(',');
   const names = values.only?.split(',') ?? MUTANTS.map(({ name }) => name);
   const unknown = names.filter((name) => !MUTANTS.some((mutant) => mutant.name === name));
   if (unknown.length) throw new Error(`no such mutant: ${unknown.join(', ')}`);
-  const mutants = MUTANTS.filter(({ name }) => names.includes(name));
+  const mutants = MUTANTS.filter(({ name }) => names.includes(name)).map((mutant) => ({
+    ...mutant,
+    tests: tests ?? mutant.tests,
+  }));
   const tree = await mkdtemp(join(tmpdir(), 'farebox-mutants-'));
   try {
     for (const path of COPIED) await cp(join(root, path), join(tree, path), { recursive: true });
     await symlink(join(root, 'node_modules'), join(tree, 'node_modules'));
-    const sound = await runTests(tree, [...new Set(mutants.flatMap(({ tests }) => tests))]);
+    const sound = await runTests(tree, [...new Set(mutants.flatMap((mutant) => mutant.tests))]);
     if (sound.broken !== null || sound.failed.length) {
       const why = sound.broken ?? sound.failed.join('; ');
       throw new Error(`the tests fail without any bug: ${why}`);
