@@ -77,6 +77,32 @@ describe('a request over a key of its owner', () => {
     expect(JSON.stringify(request?.headers)).not.toMatch(/operator/);
   });
 
+  it('is written as its vendor wants it', async () => {
+    const headers = { 'X-Api-Key': 'sk-operator-header', 'anthropic-beta': 'feature' };
+    await using app = await startByok({
+      channels: [{ vendor: 'anthropic', provider: 'anthropic', headers }],
+    });
+    const owner = await app.owner();
+    const key = newKey();
+    await stored(owner, 'anthropic', key);
+    app.upstreams[0]!.next(
+      json(200, {
+        id: 'msg_1',
+        type: 'message',
+        role: 'assistant',
+        model: 'up-1',
+        content: [{ type: 'text', text: 'Hello.' }],
+        stop_reason: 'end_turn',
+        usage: { input_tokens: 20, output_tokens: 5 },
+      }),
+    );
+    expect((await owner.chat()).headers.get('x-byok')).toBe('used');
+    const [request] = app.upstreams[0]!.requests;
+    expect(request?.headers).toMatchObject({ 'x-api-key': key, 'anthropic-beta': 'feature' });
+    expect(request?.headers.authorization).toBeUndefined();
+    expect(await owner.left()).toBe(DOLLAR);
+  });
+
   it.each([
     ['JSON', false],
     ['a stream', true],
