@@ -201,7 +201,8 @@ function lostKey(
       : '';
   return new Error(
     `The master key does not open this data directory: set FAREBOX_MASTER_KEY to the key in use, or put its master.key back.${hint} ` +
-      'If it is lost: balances, wallets, payments and the ledger are whole, but no API key and no stored provider key can be used again. ' +
+      'If it is lost: balances, wallets and the ledger are whole, but no API key and no stored provider key can be used again, and ' +
+      'payments under way have to be looked for on the chain. ' +
       '"keys reset-master --yes" gives those up, and the server starts with a new master key.',
   );
 }
