@@ -22,7 +22,7 @@ describe('limits.rates', () => {
       tokensPerDay: 0,
     });
     expect(rates['image']).toMatchObject({ requestsPerMinute: 20, tokensPerMinute: 0 });
-    expect(rates['text']?.requestsPerMinute).toBe(60_000);
+    expect(rates['text']?.requestsPerMinute).toBe(600_000);
     expect(failedRequests).toEqual({ count: 20, seconds: 30 });
   });
 
