@@ -136,23 +136,15 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'stale-limit',
     bug: 'limits are kept from one batch to the next',
-    file: BATCH,
+    file: WINDOWS,
     edits: [
       [
-        'keys: await batch.statements.keys(keyIds(ops).map((id) => [id, batch.day, batch.month])),',
-        'keys: await keptKeys(keyIds(ops), batch),',
+        '    const key = keys.get(id);\n',
+        '    const key = keys.get(id);\n    if (key && !kept.has(id)) kept.set(id, key.limit_nano);\n    if (key) key.limit_nano = kept.get(id)!;\n',
       ],
       [
-        'function accountIds(',
-        `const kept = new Map<string, KeyState>();
-
-async function keptKeys(ids: string[], batch: BatchContext): Promise<Map<string, KeyState>> {
-  const unknown = ids.filter((id) => !kept.has(id)).map((id) => [id, batch.day, batch.month]);
-  for (const [id, key] of await batch.statements.keys(unknown)) kept.set(id, key);
-  return kept;
-}
-
-function accountIds(`,
+        'function* keysOf(',
+        "const kept = new Map<string, KeyState['limit_nano']>();\n\nfunction* keysOf(",
       ],
     ],
     tests: [MODEL],
