@@ -35,11 +35,14 @@ const MEASURED = sql.raw(
 const dayOf = (column: string) => sql.raw(`${column} / ${DAY_MS} as day`);
 const OF_HOLD = sql.raw(`coalesce(h.key_id, '') as key_id, coalesce(h.model, '') as model`);
 
+/** Not by the index over kinds, which holds every charge there ever was: by what `which` says. */
+const isOfKind = (kind: 'CHARGE' | 'REFUND') => sql.raw(`e.kind || '' = '${kind}'`);
+
 /** Holds that were charged. `which`: about `e`, their CHARGE entries. */
 export function charged(which: Sql): Sql {
   return sql`select e.debit_account as account_id, ${dayOf('e.at')}, ${OF_HOLD}, 1 as requests, ${MEASURED},
       e.amount as cost, h.shortfall as shortfall, 0 as refunded
-    from entries e join holds h on h.id = e.ref where e.kind = 'CHARGE' and ${which}`;
+    from entries e join holds h on h.id = e.ref where ${isOfKind('CHARGE')} and ${which}`;
 }
 
 const FREE = sql`select h.account_id as account_id, ${dayOf('h.resolved_at')}, ${OF_HOLD}, 1 as requests, ${MEASURED},
@@ -65,7 +68,7 @@ export function refunded(which: Sql): Sql {
   );
   return sql`select e.credit_account as account_id, ${dayOf('e.at')}, '' as key_id, coalesce(e.model, '') as model,
       ${none}, e.amount as refunded
-    from entries e where e.kind = 'REFUND' and ${which}`;
+    from entries e where ${isOfKind('REFUND')} and ${which}`;
 }
 
 export interface Span {

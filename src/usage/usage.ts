@@ -106,7 +106,7 @@ export class Usage {
   /** All of an account. */
   async breakdown(accountId: string, span: Span): Promise<Breakdown> {
     const { rows } = await sql<PartRow>`
-      with used as (
+      with used as materialized (
         select day, key_id, model, cost - refunded as cost, input_tokens + output_tokens as tokens
         from (${usedBy(accountId, span)}) as parts
       ), models as (${ranked('model')}), keys as (${ranked('key_id')})
