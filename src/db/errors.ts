@@ -5,6 +5,12 @@ export type StorageFault =
   | 'conflict' // a unique key, a check or a guard said no
   | 'other';
 
+/** A statement touched another number of rows than it was given. */
+export class GuardMiss extends Error {}
+
+/** Begins the message that a database gives it. */
+export const GUARD_MARK = 'guard: ';
+
 export function storageFault(error: unknown): StorageFault {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const message = error instanceof Error ? error.message : '';

@@ -1,7 +1,9 @@
 /** Opens a database: which dialect, which migrations. Callers see Kysely, row sources and storage faults, never a dialect. */
 import { Kysely, sql } from 'kysely';
 import { Migrator, type Migration, type MigrationProvider } from 'kysely/migration';
-import { sqliteDdl, sqliteDialect, sqliteRows, type SqliteAccess } from './sqlite.ts';
+import { sqliteDdl, sqliteDialect, sqlitePacked, sqliteRows, type SqliteAccess } from './sqlite.ts';
+import type { Script, ScriptStep } from './script.ts';
+import { sqliteScript } from './sqlite-script.ts';
 import * as money from './migrations/0001-money.ts';
 import * as keys from './migrations/0002-keys.ts';
 import * as idempotency from './migrations/0003-idempotency.ts';
@@ -15,13 +17,46 @@ export interface Database {
   db: Kysely<Tables>;
   /** See sqliteRows. */
   rows(columns: readonly string[]): string;
+  /** See sqlitePacked. */
+  packed(columns: readonly string[]): string;
+  /** Makes one statement of several: see script.ts. For the writer's database, once its tables are there. */
+  script(name: string, steps: readonly ScriptStep[]): Promise<Script>;
   close(): Promise<void>;
 }
 
 /** Opens `file` for its one writer (creating it) or for reading only. */
 export function openDatabase(file: string, access: SqliteAccess): Database {
   const db = new Kysely<Tables>({ dialect: sqliteDialect(file, access) });
-  return { db, rows: sqliteRows, close: () => db.destroy() };
+  return {
+    db,
+    rows: (columns) => sqliteRows(columns),
+    packed: sqlitePacked,
+    script: (name, steps) => setUpScript(db, name, steps),
+    close: () => db.destroy(),
+  };
+}
+
+async function setUpScript(
+  db: Kysely<Tables>,
+  name: string,
+  steps: readonly ScriptStep[],
+): Promise<Script> {
+  const { setUp, script } = sqliteScript(name, steps);
+  for (const statement of setUp) await sql.raw(statement).execute(db);
+  return script;
+}
+
+/** The rows of a packed query. Throws RangeError where an integer is beyond 2^53: what was read of it is rounded. */
+export function unpack(text: string): unknown[][] {
+  const rows = JSON.parse(text) as unknown[][];
+  for (const row of rows) {
+    for (const value of row) {
+      if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+        throw new RangeError('the database holds an integer beyond 2^53');
+      }
+    }
+  }
+  return rows;
 }
 
 const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {

@@ -15,6 +15,7 @@ import {
 } from 'kysely';
 import sqlite3 from 'sqlite3';
 import type { Ddl } from './ddl.ts';
+import { GUARD_MARK, GuardMiss } from './errors.ts';
 
 export const sqliteDdl: Ddl = {
   text: 'text',
@@ -26,9 +27,14 @@ export const sqliteDdl: Ddl = {
 /**
  * A row source for set-based statements: `(select …)` over one parameter, a JSON array of arrays, with these column names.
  */
-export function sqliteRows(columns: readonly string[]): string {
+export function sqliteRows(columns: readonly string[], source = '?'): string {
   const list = columns.map((column, index) => `value ->> ${index} as ${column}`);
-  return `(select ${list.join(', ')} from jsonb_each(?))`;
+  return `(select ${list.join(', ')} from jsonb_each(${source}))`;
+}
+
+/** An aggregate that packs the rows of a query into one JSON array of arrays: objects made by the driver cost more than the query. */
+export function sqlitePacked(columns: readonly string[]): string {
+  return `json_group_array(json_array(${columns.join(', ')}))`;
 }
 
 const MAX_STATEMENTS = 512;
@@ -79,6 +85,8 @@ class SqliteDriver implements Driver {
       'synchronous = full',
       'foreign_keys = on',
       'cell_size_check = on',
+      // Or what a statement would undo goes through a file of its own.
+      'temp_store = memory',
     ];
   }
 
@@ -216,7 +224,7 @@ function unsafeInteger(rows: readonly unknown[]): boolean {
 function change(statement: sqlite3.Statement, parameters: unknown[]): Promise<number> {
   return new Promise((resolve, reject) => {
     statement.run(parameters, function done(this: sqlite3.RunResult, error: Error | null) {
-      if (error) reject(error);
+      if (error) reject(error.message.includes(GUARD_MARK) ? new GuardMiss(error.message) : error);
       else resolve(this.changes);
     });
   });

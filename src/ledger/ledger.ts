@@ -3,10 +3,10 @@
  * back. A hold resolves once; whoever resolves it again is told what the first resolution did. See docs/money.md.
  */
 import type { Kysely } from 'kysely';
+import { GuardMiss } from '../db/errors.ts';
 import type { HoldRow, Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { type NanoUsd, nanoUsd, ZERO_USD } from '../money.ts';
-import { GuardMiss } from './money-batch.ts';
 import type { Hold, ReserveRequest, Resolution, ResolveOp, WriteTx } from './operations.ts';
 import type { BatchWriter } from './writer.ts';
 

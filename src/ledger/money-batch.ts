@@ -1,9 +1,10 @@
 /**
  * The set-based half of a batch: holds, resolutions and nonces that arrived together. Every counter they touch is read once,
- * each is decided in arrival order in memory (a refusal consumes nothing), and the outcome is written with a few statements
- * over JSON arrays that still carry the guards. A guard that does not hold throws GuardMiss: the writer rolls back and applies
+ * each is decided in arrival order in memory (a refusal consumes nothing), and the outcome is written by one statement
+ * over JSON arrays that still carries the guards. A guard that does not hold throws GuardMiss: the writer rolls back and applies
  * the operations one by one.
  */
+import { GuardMiss } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { nanoUsd, ZERO_USD } from '../money.ts';
@@ -18,9 +19,7 @@ import {
   SYSTEM,
 } from './operations.ts';
 import { countWindows, keyIds, limitLeft, refuseKeys, spendable } from './key-windows.ts';
-import type { AccountState, KeyState, Statements } from './statements.ts';
-
-export class GuardMiss extends Error {}
+import type { AccountState, KeyState, Statements, Writes } from './statements.ts';
 
 export interface BatchContext {
   statements: Statements;
@@ -62,11 +61,21 @@ export interface Plan {
   outcomes: Outcome[];
 }
 
-/** Applies the operations; answers what to tell each caller once the batch is durable. */
-export async function applyMoney(ops: readonly FastOp[], batch: BatchContext): Promise<Outcome[]> {
+export interface Decided {
+  /** What to write, beside the entries. */
+  writes: Writes;
+  /** What to tell each caller once the batch is durable. */
+  outcomes: Outcome[];
+}
+
+/** Decides the operations, in their order; writes nothing but nonces. */
+export async function decide(ops: readonly FastOp[], batch: BatchContext): Promise<Decided> {
+  const { statements, day, month } = batch;
   const plan: Plan = {
-    accounts: await batch.statements.accounts(accountIds(ops)),
-    keys: await batch.statements.keys(keyIds(ops).map((id) => [id, batch.day, batch.month])),
+    ...(await statements.state(
+      accountIds(ops).map((id) => [id]),
+      keyIds(ops).map((id) => [id, day, month]),
+    )),
     moves: new Map(),
     windows: new Map(),
     holds: [],
@@ -77,7 +86,7 @@ export async function applyMoney(ops: readonly FastOp[], batch: BatchContext): P
   };
   const nonces = ops.filter((op) => op.type === 'nonce');
   const fresh = nonces.length
-    ? await batch.statements.insertNonces(nonces.map((op) => [op.id, op.expiresAtMs]))
+    ? await statements.insertNonces(nonces.map((op) => [op.id, op.expiresAtMs]))
     : null;
   for (const op of ops) {
     if (op.type === 'reserve') decideReserve(op, plan, batch);
@@ -88,8 +97,9 @@ export async function applyMoney(ops: readonly FastOp[], batch: BatchContext): P
       plan.outcomes.push(() => op.resolve(isFirst));
     }
   }
-  await writePlan(plan, batch);
-  return plan.outcomes;
+  // Only once the batch is durable may later batches rely on the rows.
+  plan.outcomes.push(() => rememberWindows(batch.windows, plan.windows.keys()));
+  return { writes: writesOf(plan, batch), outcomes: plan.outcomes };
 }
 
 function accountIds(ops: readonly FastOp[]): string[] {
@@ -213,25 +223,16 @@ function move(plan: Plan, accountId: string, posted: number, held: number): void
   } else plan.moves.set(accountId, [posted, held]);
 }
 
-async function writePlan(plan: Plan, { statements, windows }: BatchContext): Promise<void> {
-  // First, because it says which holds were resolved before; the balances would only break a check.
-  if (plan.resolutions.length) {
-    expectRows(await statements.resolveHolds(plan.resolutions), plan.resolutions.length);
-  }
-  const moves = [...plan.moves].map(([id, [posted, held]]) => [id, posted, held]);
-  if (moves.length) expectRows(await statements.moveAccounts(moves), moves.length);
-  if (plan.windows.size) {
-    const missing = [...plan.windows].filter(([id]) => !windows.has(id));
-    if (missing.length) {
-      await statements.openWindows(missing.map(([, [key, period, start]]) => [key, period, start]));
-    }
-    const rows = [...plan.windows.values()];
-    expectRows(await statements.countWindows(rows), rows.length);
-  }
-  if (plan.holds.length) expectRows(await statements.insertHolds(plan.holds), plan.holds.length);
-  if (plan.free.length) expectRows(await statements.insertFree(plan.free), plan.free.length);
-  // Only once the batch is durable may later batches rely on the rows.
-  plan.outcomes.push(() => rememberWindows(windows, plan.windows.keys()));
+function writesOf(plan: Plan, { windows }: BatchContext): Writes {
+  const missing = [...plan.windows].filter(([id]) => !windows.has(id));
+  return {
+    resolutions: plan.resolutions,
+    accounts: Array.from(plan.moves, ([id, [posted, held]]) => [id, posted, held]),
+    newWindows: missing.map(([, [key, period, start]]) => [key, period, start]),
+    windows: [...plan.windows.values()],
+    holds: plan.holds,
+    free: plan.free,
+  };
 }
 
 const MAX_KNOWN_WINDOWS = 50_000;
@@ -239,8 +240,4 @@ const MAX_KNOWN_WINDOWS = 50_000;
 function rememberWindows(known: Set<string>, ids: Iterable<string>): void {
   if (known.size > MAX_KNOWN_WINDOWS) known.clear();
   for (const id of ids) known.add(id);
-}
-
-function expectRows(touched: number, expected: number): void {
-  if (touched !== expected) throw new GuardMiss(`${touched} rows instead of ${expected}`);
 }

@@ -1,8 +1,12 @@
-/** The set-based statements of a batch: plain SQL around the database's row source, compiled once, run on one transaction. */
+/**
+ * The set-based statements of a batch: plain SQL around the database's row source, compiled once. What a batch decides on is read
+ * by one statement, what it decided is written by one more.
+ */
 import { CompiledQuery, type Kysely } from 'kysely';
-import type { Database } from '../db/open.ts';
-import type { LimitPeriod, SealRow, Tables } from '../db/tables.ts';
-import { ENTRY_COLUMNS, type EntryTuple } from './operations.ts';
+import { type Database, unpack } from '../db/open.ts';
+import type { Script, ScriptStep } from '../db/script.ts';
+import type { LimitPeriod, Tables } from '../db/tables.ts';
+import { ENTRY_COLUMNS } from './operations.ts';
 
 export interface AccountState {
   id: string;
@@ -49,47 +53,112 @@ const SEAL_COLUMNS = [
   'at',
 ] as const;
 
-/** The texts; made once per database. */
-export function statementTexts(rows: Database['rows']) {
-  return {
-    accounts: `select a.id, a.posted, a.held, a.credit_line, a.state
-      from ${rows(['id'])} r join accounts a on a.id = r.id`,
-    keys: `select k.id, k.state, k.expires_at, k.limit_period, k.limit_nano,
-        coalesce(w.captured + w.held, 0) as used
-      from ${rows(['id', 'day', 'month'])} r join api_keys k on k.id = r.id
-      left join key_windows w on k.limit_nano is not null and w.key_id = k.id and w.period = k.limit_period
-        and w.start = case k.limit_period when 'EPOCH' then r.day when 'MONTH' then r.month else '' end`,
-    moveAccounts: `update accounts set posted = accounts.posted + r.posted, held = accounts.held + r.held
-      from ${rows(['id', 'posted', 'held'])} r where accounts.id = r.id`,
-    openWindows: `insert into key_windows (key_id, period, start)
-      select key_id, period, start from ${rows(['key_id', 'period', 'start'])} r where true
+const ACCOUNT_COLUMNS = ['a.id', 'a.posted', 'a.held', 'a.credit_line', 'a.state'];
+const KEY_COLUMNS = [
+  'k.id',
+  'k.state',
+  'k.expires_at',
+  'k.limit_period',
+  'k.limit_nano',
+  'coalesce(w.captured + w.held, 0)',
+];
+
+const step = (
+  columns: readonly string[],
+  text: (rows: string) => string,
+  isExact = true,
+): ScriptStep => ({ columns, text, isExact });
+
+/** In the order in which they run. */
+const WRITES = {
+  // First, because it says which holds were resolved before; the balances would only break a check.
+  resolutions: step(
+    ['id', 'state', 'captured', 'shortfall', 'usage', 'resolved_at'],
+    (rows) => `update holds set state = r.state, captured = r.captured, shortfall = r.shortfall,
+        usage = r.usage, resolved_at = r.resolved_at
+      from ${rows} r where holds.id = r.id and holds.state = 'open'`,
+  ),
+  accounts: step(
+    ['id', 'posted', 'held'],
+    (
+      rows,
+    ) => `update accounts set posted = accounts.posted + r.posted, held = accounts.held + r.held
+      from ${rows} r where accounts.id = r.id`,
+  ),
+  newWindows: step(
+    ['key_id', 'period', 'start'],
+    (rows) => `insert into key_windows (key_id, period, start)
+      select key_id, period, start from ${rows} r where true
       on conflict do nothing`,
-    countWindows: `update key_windows set captured = key_windows.captured + r.captured, held = key_windows.held + r.held
-      from ${rows(['key_id', 'period', 'start', 'captured', 'held', 'cap'])} r
+    false,
+  ),
+  windows: step(
+    ['key_id', 'period', 'start', 'captured', 'held', 'cap'],
+    (
+      rows,
+    ) => `update key_windows set captured = key_windows.captured + r.captured, held = key_windows.held + r.held
+      from ${rows} r
       where key_windows.key_id = r.key_id and key_windows.period = r.period and key_windows.start = r.start
         and (r.cap is null or r.captured + r.held <= 0
           or key_windows.captured + key_windows.held + r.captured + r.held <= r.cap)`,
-    insertHolds: `insert into holds (${HOLD_COLUMNS.join(', ')}, state)
-      select ${HOLD_COLUMNS.join(', ')}, 'open' from ${rows(HOLD_COLUMNS)} r`,
-    resolveHolds: `update holds set state = r.state, captured = r.captured, shortfall = r.shortfall,
-        usage = r.usage, resolved_at = r.resolved_at
-      from ${rows(['id', 'state', 'captured', 'shortfall', 'usage', 'resolved_at'])} r
-      where holds.id = r.id and holds.state = 'open'`,
-    insertEntries: `insert into entries (${ENTRY_COLUMNS.join(', ')})
-      select ${ENTRY_COLUMNS.join(', ')} from ${rows(ENTRY_COLUMNS)} r`,
-    insertSeal: `insert into seals (${SEAL_COLUMNS.join(', ')})
-      select ${SEAL_COLUMNS.join(', ')} from ${rows(SEAL_COLUMNS)} r`,
-    insertFree: `insert into usage_free (account_id, hold_id)
-      select account_id, hold_id from ${rows(['account_id', 'hold_id'])} r`,
-    insertNonces: `insert into siwx_nonces (id, expires_at)
+  ),
+  holds: step(
+    HOLD_COLUMNS,
+    (rows) => `insert into holds (${HOLD_COLUMNS.join(', ')}, state)
+      select ${HOLD_COLUMNS.join(', ')}, 'open' from ${rows} r`,
+  ),
+  // Captures without a charge: no entry leads to them.
+  free: step(
+    ['account_id', 'hold_id'],
+    (rows) => `insert into usage_free (account_id, hold_id)
+      select account_id, hold_id from ${rows} r`,
+  ),
+  entries: step(
+    ENTRY_COLUMNS,
+    (rows) => `insert into entries (${ENTRY_COLUMNS.join(', ')})
+      select ${ENTRY_COLUMNS.join(', ')} from ${rows} r`,
+  ),
+  seals: step(
+    SEAL_COLUMNS,
+    (rows) => `insert into seals (${SEAL_COLUMNS.join(', ')})
+      select ${SEAL_COLUMNS.join(', ')} from ${rows} r`,
+  ),
+};
+
+/** Rows by statement, in the order of its columns. */
+export type Writes = Partial<Record<keyof typeof WRITES, readonly unknown[]>>;
+
+const WRITE_NAMES = Object.keys(WRITES) as (keyof typeof WRITES)[];
+const NONE: readonly unknown[] = [];
+
+export interface StatementTexts {
+  state: string;
+  nonces: string;
+  write: Script;
+}
+
+/** Made once per database. */
+export async function statementTexts({ rows, packed, script }: Database): Promise<StatementTexts> {
+  return {
+    state: `select
+      (select ${packed(ACCOUNT_COLUMNS)} from ${rows(['id'])} r join accounts a on a.id = r.id) as accounts,
+      (select ${packed(KEY_COLUMNS)} from ${rows(['id', 'day', 'month'])} r join api_keys k on k.id = r.id
+        left join key_windows w on k.limit_nano is not null and w.key_id = k.id and w.period = k.limit_period
+          and w.start = case k.limit_period when 'EPOCH' then r.day when 'MONTH' then r.month else '' end
+      ) as keys`,
+    nonces: `insert into siwx_nonces (id, expires_at)
       select id, expires_at from ${rows(['id', 'expires_at'])} r where true
       on conflict do nothing returning id`,
+    write: await script('batch', Object.values(WRITES)),
   };
 }
 
-export type StatementTexts = ReturnType<typeof statementTexts>;
+export interface State {
+  accounts: Map<string, AccountState>;
+  keys: Map<string, KeyState>;
+}
 
-/** Runs the statements inside one transaction; write counts are rows touched. */
+/** Runs the statements inside one transaction. */
 export class Statements {
   readonly #texts: StatementTexts;
   readonly #tx: Kysely<Tables>;
@@ -99,64 +168,39 @@ export class Statements {
     this.#tx = tx;
   }
 
-  async accounts(ids: string[]): Promise<Map<string, AccountState>> {
-    if (!ids.length) return new Map();
-    const rows = ids.map((id) => [id]);
-    const result = await this.#run<AccountState>('accounts', rows);
-    return new Map(result.rows.map((row) => [row.id, row]));
+  /** `keys`: id, day and month of each. */
+  async state(accounts: readonly unknown[][], keys: readonly unknown[][]): Promise<State> {
+    if (!accounts.length) return { accounts: new Map(), keys: new Map() };
+    const parameters = [JSON.stringify(accounts), JSON.stringify(keys)];
+    const query = CompiledQuery.raw(this.#texts.state, parameters);
+    const { rows } = await this.#tx.executeQuery<{ accounts: string; keys: string }>(query);
+    return {
+      accounts: byId(unpack(rows[0]!.accounts).map(accountState)),
+      keys: byId(unpack(rows[0]!.keys).map(keyState)),
+    };
   }
 
-  async keys(rows: unknown[][]): Promise<Map<string, KeyState>> {
-    if (!rows.length) return new Map();
-    const result = await this.#run<KeyState>('keys', rows);
-    return new Map(result.rows.map((row) => [row.id, row]));
-  }
-
-  moveAccounts(rows: unknown[][]): Promise<number> {
-    return this.#change('moveAccounts', rows);
-  }
-
-  openWindows(rows: unknown[][]): Promise<number> {
-    return this.#change('openWindows', rows);
-  }
-
-  countWindows(rows: unknown[][]): Promise<number> {
-    return this.#change('countWindows', rows);
-  }
-
-  insertHolds(rows: unknown[][]): Promise<number> {
-    return this.#change('insertHolds', rows);
-  }
-
-  resolveHolds(rows: unknown[][]): Promise<number> {
-    return this.#change('resolveHolds', rows);
-  }
-
-  insertEntries(rows: EntryTuple[]): Promise<number> {
-    return this.#change('insertEntries', rows);
-  }
-
-  /** Captures without a charge: no entry leads to them. */
-  insertFree(rows: unknown[][]): Promise<number> {
-    return this.#change('insertFree', rows);
-  }
-
-  insertSeal(seal: SealRow): Promise<number> {
-    return this.#change('insertSeal', [SEAL_COLUMNS.map((column) => seal[column])]);
+  /** Throws GuardMiss, with nothing written, where a statement does not find what it was decided on. */
+  async write(writes: Writes): Promise<void> {
+    await this.#tx.executeQuery(this.#texts.write(WRITE_NAMES.map((name) => writes[name] ?? NONE)));
   }
 
   /** Inserts nonces; answers the ids that were not there before. */
   async insertNonces(rows: [id: string, expiresAt: number][]): Promise<Set<string>> {
-    const result = await this.#run<{ id: string }>('insertNonces', rows);
+    const query = CompiledQuery.raw(this.#texts.nonces, [JSON.stringify(rows)]);
+    const result = await this.#tx.executeQuery<{ id: string }>(query);
     return new Set(result.rows.map((row) => row.id));
   }
+}
 
-  async #change(name: keyof StatementTexts, rows: unknown[]): Promise<number> {
-    const { numAffectedRows } = await this.#run(name, rows);
-    return Number(numAffectedRows ?? 0n);
-  }
+function byId<T extends { id: string }>(rows: T[]): Map<string, T> {
+  return new Map(rows.map((row) => [row.id, row]));
+}
 
-  #run<R>(name: keyof StatementTexts, rows: unknown[]) {
-    return this.#tx.executeQuery<R>(CompiledQuery.raw(this.#texts[name], [JSON.stringify(rows)]));
-  }
+function accountState([id, posted, held, credit_line, state]: unknown[]): AccountState {
+  return { id, posted, held, credit_line, state } as AccountState;
+}
+
+function keyState([id, state, expires_at, limit_period, limit_nano, used]: unknown[]): KeyState {
+  return { id, state, expires_at, limit_period, limit_nano, used } as KeyState;
 }

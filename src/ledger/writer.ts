@@ -8,10 +8,10 @@ import type { Database } from '../db/open.ts';
 import { storageFault } from '../db/errors.ts';
 import type { Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
-import { applyMoney, type BatchContext, GuardMiss } from './money-batch.ts';
+import { type BatchContext, decide } from './money-batch.ts';
 import type { EntryTuple, FastOp, Op, Resolution, ResolveOp, WriteOp } from './operations.ts';
 import { GENESIS, type Head, sealHash } from './seal.ts';
-import { Statements, statementTexts, type StatementTexts } from './statements.ts';
+import { Statements, statementTexts, type StatementTexts, type Writes } from './statements.ts';
 import { createWriteTx } from './write-tx.ts';
 
 const MAX_BATCH = 512;
@@ -32,14 +32,17 @@ export interface WriterOptions {
 
 interface Draft {
   entries: EntryTuple[];
+  /** Of them, how many are in the table already. */
   inserted: number;
+  /** What was decided and is not written yet. */
+  writes: Writes | null;
   nowMs: number;
   answers: (() => void)[];
 }
 
 export class BatchWriter {
   readonly #options: WriterOptions;
-  readonly #texts: StatementTexts;
+  #texts: StatementTexts | null = null;
   readonly #windows = new Set<string>();
   #queue: Op[] = [];
   #running: Promise<void> | null = null;
@@ -54,7 +57,6 @@ export class BatchWriter {
 
   constructor(options: WriterOptions) {
     this.#options = options;
-    this.#texts = statementTexts(options.database.rows);
   }
 
   /** Where the chain of seals stands, as last committed. */
@@ -65,6 +67,7 @@ export class BatchWriter {
   /** Reads where the last process stopped. */
   async open(): Promise<void> {
     const { db } = this.#options.database;
+    this.#texts = await statementTexts(this.#options.database);
     const seal = await db.selectFrom('seals').selectAll().orderBy('seq', 'desc').limit(1).execute();
     if (seal[0]) this.#head = { seq: seal[0].seq, hash: seal[0].hash };
     const entry = await db
@@ -152,7 +155,7 @@ export class BatchWriter {
   async #commit(batch: Op[]): Promise<void> {
     const tx = await this.#options.database.db.startTransaction().execute();
     const nowMs = Math.max(this.#lastAt, this.#options.clock.nowMs());
-    const draft: Draft = { entries: [], inserted: 0, nowMs, answers: [] };
+    const draft: Draft = { entries: [], inserted: 0, writes: null, nowMs, answers: [] };
     let head = this.#head;
     try {
       await this.#apply(batch, tx, draft);
@@ -179,6 +182,7 @@ export class BatchWriter {
         continue;
       }
       await this.#applyRun(run, tx, draft);
+      await this.#flush(tx, draft);
       run = [];
       await this.#applyWrite(op, tx, draft);
     }
@@ -187,13 +191,33 @@ export class BatchWriter {
 
   async #applyRun(run: FastOp[], tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
     if (!run.length) return;
-    draft.answers.push(...(await applyMoney(run, this.#context(tx, draft))));
-    await this.#insertEntries(tx, draft);
+    const { writes, outcomes } = await decide(run, this.#context(tx, draft));
+    draft.writes = writes;
+    draft.answers.push(...outcomes);
+  }
+
+  /** Writes what was decided; the last time of a batch with the seal, so that most batches are one statement. */
+  async #flush(
+    tx: ControlledTransaction<Tables>,
+    draft: Draft,
+    seals: unknown[][] = [],
+  ): Promise<void> {
+    const { writes } = draft;
+    const entries = draft.entries.slice(draft.inserted);
+    if (!writes && !entries.length && !seals.length) return;
+    draft.writes = null;
+    await this.#statements(tx).write({ ...writes, entries, seals });
+    draft.inserted = draft.entries.length;
+  }
+
+  #statements(tx: ControlledTransaction<Tables>): Statements {
+    if (!this.#texts) throw new AppError('internal', 'the ledger is not open');
+    return new Statements(this.#texts, tx);
   }
 
   #context(tx: ControlledTransaction<Tables>, draft: Draft): BatchContext {
     return {
-      statements: new Statements(this.#texts, tx),
+      statements: this.#statements(tx),
       nowMs: draft.nowMs,
       ...this.#windowsAt(draft.nowMs),
       instance: this.#options.instance,
@@ -210,9 +234,10 @@ export class BatchWriter {
   ): Promise<Resolution> {
     const { promise, resolve, reject } = Promise.withResolvers<Resolution>();
     const op: ResolveOp = { type: 'resolve', state: 'captured', ...captured, resolve, reject };
-    const [answer] = await applyMoney([op], this.#context(tx, draft));
-    await this.#insertEntries(tx, draft);
-    answer?.();
+    const { writes, outcomes } = await decide([op], this.#context(tx, draft));
+    draft.writes = writes;
+    await this.#flush(tx, draft);
+    outcomes[0]?.();
     return promise;
   }
 
@@ -222,7 +247,7 @@ export class BatchWriter {
     try {
       const addEntry = async (entry: EntryRest) => {
         draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]);
-        await this.#insertEntries(tx, draft);
+        await this.#flush(tx, draft);
       };
       const result = await op.run(
         createWriteTx(tx, draft.nowMs, addEntry, (hold, cost, usage) =>
@@ -237,6 +262,7 @@ export class BatchWriter {
       await savepoint.rollbackToSavepoint('operation').execute();
       draft.entries.length = entriesBefore;
       draft.inserted = entriesBefore;
+      draft.writes = null;
       // Told only with the batch: one that is rolled back and split runs this operation again.
       draft.answers.push(() => op.reject(error));
     }
@@ -256,28 +282,18 @@ export class BatchWriter {
     return (draft.entries.at(-1)?.[0] ?? this.#lastEntry) + 1;
   }
 
-  async #insertEntries(tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
-    const rows = draft.entries.slice(draft.inserted);
-    if (!rows.length) return;
-    const inserted = await new Statements(this.#texts, tx).insertEntries(rows);
-    if (inserted !== rows.length) throw new GuardMiss(`${inserted} of ${rows.length} entries`);
-    draft.inserted = draft.entries.length;
-  }
-
   async #seal(tx: ControlledTransaction<Tables>, draft: Draft): Promise<Head> {
     const [first, last] = [draft.entries[0], draft.entries.at(-1)];
-    if (!first || !last) return this.#head;
-    const seal = {
-      seq: this.#head.seq + 1,
-      writer: SEAL_WRITER,
-      first_entry: first[0],
-      last_entry: last[0],
-      previous: this.#head.hash,
-      hash: sealHash(this.#head.hash, draft.entries),
-      at: draft.nowMs,
-    };
-    await new Statements(this.#texts, tx).insertSeal(seal);
-    return { seq: seal.seq, hash: seal.hash };
+    if (!first || !last) {
+      await this.#flush(tx, draft);
+      return this.#head;
+    }
+    const { seq: before, hash: previous } = this.#head;
+    const head = { seq: before + 1, hash: sealHash(previous, draft.entries) };
+    const range = [first[0], last[0]];
+    const seal = [head.seq, SEAL_WRITER, ...range, previous, head.hash, draft.nowMs];
+    await this.#flush(tx, draft, [seal]);
+    return head;
   }
 }
 
