@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import sqlite3 from 'sqlite3';
 import { describe, expect, it } from 'vitest';
 import { DATABASE_FILE } from '../../src/ledger/store.ts';
@@ -10,6 +13,7 @@ import { type ModelUsage, Usage } from '../../src/usage/usage.ts';
 import { verifyStore } from '../../src/verify.ts';
 import { manualClock, reserveRequest, type TestStore, testStore } from '../support/store.ts';
 
+const KILLED = fileURLToPath(new URL('../support/roll-up-killed.ts', import.meta.url));
 const START = Date.UTC(2026, 1, 27, 23, 59, 30);
 const FIRST_DAY = Math.floor(START / DAY_MS);
 const ALL = { fromDay: 0, toDay: FIRST_DAY + 1_000 };
@@ -97,6 +101,10 @@ async function expectExact(store: TestStore, accountId: string, span = ALL): Pro
   );
 }
 
+async function markOf({ ledger }: TestStore): Promise<number> {
+  return (await ledger.read.selectFrom('usage_mark').select('seq').executeTakeFirstOrThrow()).seq;
+}
+
 async function daysOf({ ledger }: TestStore) {
   return ledger.read.selectFrom('usage_days').selectAll().execute();
 }
@@ -140,7 +148,7 @@ describe('usage by day', () => {
     expect(byDay.size).toBe(2);
   });
 
-  it('goes on where it was when the server was killed between two steps', async () => {
+  it('goes on where it was when the server was stopped between two steps', async () => {
     let store = await testStore({ clock: manualClock(START) });
     const { accountId } = await spendALot(store);
     for (let stop = 0; stop < 4; stop += 1) {
@@ -151,6 +159,27 @@ describe('usage by day', () => {
       store.clock.ms += DAY_MS;
       store = await store.reopen();
       await expectExact(store, accountId);
+      await store.check();
+    }
+    await rollUpOf(store).run();
+    await expectExact(store, accountId);
+    await store.check();
+    await store[Symbol.asyncDispose]();
+  });
+
+  it('neither loses nor doubles anything when the process is killed in the middle of its steps', async () => {
+    let store = await testStore({ clock: manualClock(START) });
+    const { accountId, other } = await spendALot(store);
+    for (const afterMs of ['0', '1', '4']) {
+      const before = await markOf(store);
+      await store.close();
+      const child = spawn(process.execPath, [KILLED, store.dataDir, afterMs], { stdio: 'inherit' });
+      const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
+      expect(signal).toBe('SIGKILL');
+      store = await store.reopen();
+      expect(await markOf(store)).toBeGreaterThan(before);
+      await expectExact(store, accountId);
+      await expectExact(store, other);
       await store.check();
     }
     await rollUpOf(store).run();
