@@ -51,9 +51,10 @@ export function getRateLimits(options: RateLimitsOptions) {
       // What the key itself may still spend of it.
       const room = (await options.spending.room(keysOf(principal), nowMs)) ?? available;
       const usable = room < available ? room : available;
+      const isFrozen = await options.accounts.isFrozen(principal.accountId);
       return {
         data: {
-          accessPermitted: usable > 0,
+          accessPermitted: usable > 0 && !isFrozen,
           apiTier: API_TIER,
           balances: { USD: dollars(usable), DIEM: 0 },
           keyExpiration: await expirationOf(principal, options),

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { startApp } from '../../support/app.ts';
+import { documentedApi } from '../../support/openapi.ts';
 import { manualClock } from '../../support/store.ts';
 
+const venice = documentedApi('venice/rate-limits.yaml');
 const LIMITS = '/api/v1/api_keys/rate_limits';
 const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
 
@@ -61,6 +63,7 @@ describe('/api/v1/api_keys/rate_limits', () => {
         },
       },
     ]);
+    venice.expectAnswer('get', '/api_keys/rate_limits', 200, answer.json);
     const wallet = await app.evm();
     const nobody = await app.get(LIMITS, { 'sign-in-with-x': await wallet.signIn() });
     expect(nobody.json['data']).toMatchObject({
@@ -68,7 +71,14 @@ describe('/api/v1/api_keys/rate_limits', () => {
       balances: { USD: 0 },
       keyExpiration: null,
     });
-    expect((await app.get(LIMITS)).status).toBe(401);
+    const stranger = await app.get(LIMITS);
+    expect(stranger.status).toBe(401);
+    venice.expectAnswer('get', '/api_keys/rate_limits', 401, stranger.json);
+    await app.app.store.ledger.write(({ db }) =>
+      db.updateTable('accounts').set({ state: 'frozen' }).where('id', '=', accountId).execute(),
+    );
+    const frozen = await app.get(LIMITS, bearer(key.secret));
+    expect(frozen.json['data']).toMatchObject({ accessPermitted: false });
   });
 
   it('logs who was over a limit, to its account, and to a key what is its own', async () => {
@@ -94,6 +104,7 @@ describe('/api/v1/api_keys/rate_limits', () => {
     const log = async (of: string) => {
       const answer = await app.get(`${LIMITS}/log`, bearer(of));
       expect(answer.status).toBe(200);
+      venice.expectAnswer('get', '/api_keys/rate_limits/log', 200, answer.json);
       return answer.json;
     };
     const line = (apiKeyId: string, modelId: string, rateLimitType: string, atMs: number) => ({
