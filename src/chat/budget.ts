@@ -3,21 +3,27 @@ import { AppError } from '../errors.ts';
 import { formatUsd, type NanoUsd } from '../money.ts';
 
 /** Up to nine decimals, as JSON writes numbers of that size. */
-const CREDITS = /^(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,9}))?$/;
+const CREDITS = /^(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,9}))?$/;
 const NANO = 1_000_000_000n;
 
 /** Reads credits, a JSON number or a decimal string; null where none are given. Throws AppError('invalid_request'). */
 export function readCredits(value: unknown, field: string): bigint | null {
   if (value === undefined || value === null) return null;
-  const match = CREDITS.exec(
-    typeof value === 'number' || typeof value === 'string' ? `${value}` : '',
-  );
+  const match = CREDITS.exec(textOf(value));
   if (!match) {
     throw new AppError('invalid_request', `${field}: must be a number of credits, 0 or more.`, {
       details: { field },
     });
   }
   return BigInt(match[1]!) * NANO + BigInt((match[2] ?? '').padEnd(9, '0'));
+}
+
+/** A JSON number may have more digits than credits have, and then means the nearest below that they do. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'number' || !(value >= 0) || value >= 1e15) return '';
+  const text = String(value);
+  return CREDITS.test(text) ? text : value.toFixed(12).slice(0, -3);
 }
 
 /** `limits`: billionths of a credit, from the body and the header; each counts. */

@@ -38,4 +38,6 @@ export interface ChatReply {
   write(chunk: Buffer): boolean;
   drained(): Promise<void>;
   end(chunk?: Buffer): void;
+  /** Breaks the connection off, so that nobody takes what was sent for the whole. */
+  destroy(): void;
 }

@@ -137,11 +137,15 @@ export class Chat {
     return { parsed, routes, plan };
   }
 
-  /** What this very request may cost, for its 402; null where it cannot be priced. Never throws. */
-  price(body: Buffer, partial: boolean): { ceiling: NanoUsd; model: string } | null {
+  /** What this very request may cost, for its 402; null where it cannot be priced. `wholeBytes`: see Offer. Never throws. */
+  price(
+    body: Buffer,
+    wholeBytes?: number,
+  ): { ceiling: NanoUsd; atLeast: NanoUsd; model: string } | null {
     try {
-      const plan = partial ? this.#planPrefix(body) : this.#planWhole(body);
-      return plan && { ceiling: plan.ceiling, model: plan.entry.model.id };
+      const plan =
+        wholeBytes === undefined ? this.#planWhole(body) : this.#planPrefix(body, wholeBytes);
+      return plan && { ceiling: plan.ceiling, atLeast: plan.atLeast, model: plan.entry.model.id };
     } catch {
       return null;
     }
@@ -156,9 +160,10 @@ export class Chat {
     return quotedPlan(parsed, quotedEntry(catalogue, model, quoted), quoted);
   }
 
-  #planPrefix(body: Buffer): Plan | null {
+  #planPrefix(body: Buffer, wholeBytes: number): Plan | null {
     const facts = peekRequest(body);
-    return facts && planPrefix(body, facts, this.#options.catalogue.entry(facts.model));
+    const { catalogue } = this.#options;
+    return facts && planPrefix({ body, wholeBytes }, facts, catalogue.entry(facts.model));
   }
 
   async #reserve(

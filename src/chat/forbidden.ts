@@ -41,6 +41,10 @@ const RULES = new Map<string, Rule>(
     tools: hostedTool,
     tool_choice: hostedToolChoice,
     venice_parameters: veniceParameters,
+    preset: always(STATE),
+    prompt_id: always(STATE),
+    deferred: unless(COST, false),
+    enable_search: unless(COST, false),
     // What routers read as a choice of another model, key or server.
     models: always(ROUTE),
     provider: always(ROUTE),
@@ -106,6 +110,12 @@ function hostedTool(value: unknown): string | null {
   if (!Array.isArray(value)) return null;
   for (const tool of value as unknown[]) {
     const type = isFields(tool) ? (tool['type'] ?? 'function') : 'function';
+    if (
+      isFields(tool) &&
+      Object.keys(tool).some((name) => name !== 'type' && /^type$/i.test(name))
+    ) {
+      return 'the type of a tool must be written "type"';
+    }
     if (type !== 'function' && type !== 'custom') {
       return `the hosted tool ${JSON.stringify(type).slice(0, 60)} has no price; tools of type "function" and "custom" have`;
     }

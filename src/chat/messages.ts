@@ -36,6 +36,9 @@ export function readMessages(value: unknown): Media {
     if (!isFields(message)) throw invalidMessages(`"messages[${index}]" must be an object.`);
     const { content } = message;
     if (Array.isArray(content)) readParts(content, `messages[${index}].content`, media);
+    else if (content !== undefined && content !== null && typeof content !== 'string') {
+      throw invalidMessages(`"messages[${index}].content" must be text or a list of parts.`);
+    }
     // An earlier spoken answer, named by its id.
     if (isFields(message['audio'])) throw unsupported(`messages[${index}].audio`, FILE_ID);
   }
@@ -52,12 +55,37 @@ function readParts(parts: unknown[], path: string, media: Media): void {
     else if (!TEXT_PARTS.has(type)) {
       throw unsupported(name, `parts of type ${JSON.stringify(type.slice(0, 40))} have no price`);
     }
-    const file = part['file'];
-    if ('file_id' in part || (isFields(file) && 'file_id' in file)) {
-      throw unsupported(`${name}.file_id`, FILE_ID);
-    }
+    if (type === 'file') readFile(part, name);
+    refuseStored(part, name);
   }
 }
+
+/** A file whose bytes are in the body is text, a token a byte of its base64; one that is somewhere else has any length. */
+function readFile(part: Fields, name: string): void {
+  const file = part['file'];
+  const data = isFields(file) ? (file['file_data'] ?? null) : null;
+  if (data !== null && (typeof data !== 'string' || /^[a-z][a-z0-9+.-]*:\/\//i.test(data))) {
+    throw unsupported(
+      `${name}.file.file_data`,
+      'a file must be in the body, as base64 or a data: URL',
+    );
+  }
+}
+
+/** Names that an upstream reads as a stored or remote file, however it compares letters. */
+const STORED = new Set(['file_id', 'file_url', 'fileid', 'fileurl']);
+
+function refuseStored(part: Fields, name: string): void {
+  for (const [key, value] of Object.entries(part)) {
+    const folded = key.toLowerCase();
+    if (STORED.has(folded) || (folded !== key && PART_FIELDS.has(folded))) {
+      throw unsupported(`${name}.${key}`, FILE_ID);
+    }
+    if (isFields(value)) refuseStored(value, `${name}.${key}`);
+  }
+}
+
+const PART_FIELDS = new Set(['type', 'file', 'file_data', 'image_url', 'input_audio', 'url']);
 
 function readImage(part: Fields, name: string, media: Media): void {
   const image = part['image_url'];

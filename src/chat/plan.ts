@@ -36,10 +36,20 @@ function planText(
   return plan(entry, request, inputTokens(text, media.images, media.imageBytes));
 }
 
-/** From the first bytes alone: what looks like an image counts as one. */
-export function planPrefix(body: Buffer, facts: Facts, entry: CatalogueEntry): Plan {
+/** The unread part of a body is taken to be like what was read, and a little dearer. */
+const UNREAD_MARGIN = 1.1;
+
+/** From the first bytes and the length of all: what looks like an image counts as one. */
+export function planPrefix(
+  { body, wholeBytes }: { body: Buffer; wholeBytes: number },
+  facts: Facts,
+  entry: CatalogueEntry,
+): Plan {
   const text = estimateText(body);
-  return plan(entry, facts, inputTokens(text, text.dataRuns, text.dataBytes));
+  const read = inputTokens(text, text.dataRuns, text.dataBytes);
+  const unread = Math.max(0, wholeBytes - body.length);
+  const rest = Math.ceil(((read * unread) / Math.max(1, body.length)) * UNREAD_MARGIN);
+  return plan(entry, facts, read + rest);
 }
 
 function plan(entry: CatalogueEntry, facts: Facts, input: number): Plan {

@@ -175,7 +175,11 @@ class StreamRun implements UpstreamSink {
     if (this.#stalled || this.#isFinished) return;
     this.#upstream?.pause();
     const { idleMs } = this.#job.route.channel.timeout;
-    this.#stalled = setTimeout(this.#onLeave, idleMs);
+    // Whoever reads on later must not take what it has for the whole.
+    this.#stalled = setTimeout(() => {
+      this.#leave();
+      this.#job.call.reply.destroy();
+    }, idleMs);
     const resume = () => {
       if (!this.#stalled) return;
       this.#stopWaiting();

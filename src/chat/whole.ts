@@ -43,9 +43,12 @@ export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promi
     const said = measured?.error ? redact(measured.error, job.secrets) : '';
     throw failed(said ? `The upstream failed: ${said}` : 'The upstream sent no chat answer.');
   }
+  const charge = chargeOf(job, 'ended', measured);
+  // What is not charged is not handed out.
+  if (!charge) throw failed('The upstream sent no chat answer.');
   const said = job.provider.translate?.(answer.body, job.request) ?? answer.body;
   const body = withoutSecrets(said, job.secrets);
-  const resolution = await job.settlement.finish(chargeOf(job, 'ended', measured), (charged) => ({
+  const resolution = await job.settlement.finish(charge, (charged) => ({
     head: { status: 200, headers: headersOf(job, body, charged) },
     bytes: body,
   }));

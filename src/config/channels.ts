@@ -25,6 +25,8 @@ const OWN_HEADERS = new Set([
   'proxy-authorization',
   'proxy-connection',
 ]);
+/** A shorter one could not be kept out of answers without blotting out ordinary words. */
+const SHORTEST_KEY = 8;
 const TIMEOUTS = ['first_byte_ms', 'idle_ms'] as const;
 
 export function readChannels(
@@ -97,6 +99,9 @@ function readApiKey(raw: RawChannel, path: Path, faults: Faults): string | null 
   const key = raw.api_key.trim();
   const problem =
     secretProblem(key) ??
+    (key.length >= SHORTEST_KEY
+      ? null
+      : `must have at least ${SHORTEST_KEY} characters; a server without a key takes none`) ??
     (/^[\x21-\x7e]+$/.test(key) ? null : 'must be ASCII without blanks: it goes into a header');
   if (problem !== null) faults.add([...path, 'api_key'], problem);
   return key;

@@ -13,7 +13,7 @@ import type { StepOptions } from './steps.ts';
 export function chatOffer(chat: Chat): Offer {
   return {
     description: chat.kind.description,
-    price: (body, isPartial) => chat.price(body, isPartial),
+    price: (body, wholeBytes) => chat.price(body, wholeBytes),
     check: (ctx) => {
       budgetMode(ctx);
       chat.check(ctx.state.body, { maxCredits: maxCredits(ctx), quoteId: quoteId(ctx) });
@@ -54,11 +54,17 @@ function budgetMode({ req }: Context): 'clamp' | 'refuse' | undefined {
 }
 
 function quoteId(ctx: Context): string | null {
-  return ctx.get('x-quote-id') || null;
+  return headerOf(ctx, 'x-quote-id');
 }
 
 function maxCredits(ctx: Context): string | null {
-  return ctx.get('x-max-credits') || null;
+  return headerOf(ctx, 'x-max-credits');
+}
+
+/** An empty header says something that is wrong, not nothing. */
+function headerOf({ req }: Context, name: string): string | null {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : null;
 }
 
 /** The answer goes straight to the socket: handing a stream to Koa costs as much as the rest of the request. */
@@ -77,6 +83,9 @@ function replyOver({ res, state }: Context): ChatReply {
         };
         res.on('drain', done).on('close', done);
       });
+    },
+    destroy: () => {
+      res.destroy();
     },
     end: (chunk) => {
       res.end(chunk);

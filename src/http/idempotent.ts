@@ -99,6 +99,9 @@ export function recordingReply(reply: ChatReply, run: Run, { res }: Context): Ch
       return true;
     },
     drained: () => Promise.resolve(),
+    destroy: () => {
+      reply.destroy();
+    },
     end: (chunk) => {
       if (!res.destroyed) reply.end(chunk);
     },

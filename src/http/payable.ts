@@ -18,8 +18,11 @@ import { type Asked, balanceRequired, credentialsRequired, inlineAmount } from '
 /** What a route sells. */
 export interface Offer {
   description: string;
-  /** The most that the request may cost; null where that cannot be told. `isPartial`: only its beginning is there. Never throws. */
-  price(body: Buffer, isPartial: boolean): { ceiling: NanoUsd } | null;
+  /**
+   * The most that the request may cost, and the least with which it is served; null where that cannot be told. `wholeBytes`: how long the
+   * body is of which only this beginning is there. Never throws.
+   */
+  price(body: Buffer, wholeBytes?: number): { ceiling: NanoUsd; atLeast: NanoUsd } | null;
   /** Throws what is wrong with a request, its body read, before it is paid for. */
   check(ctx: Context): void;
 }
@@ -44,7 +47,10 @@ export function payable(options: StepOptions, offer: Offer) {
     try {
       await idempotent(ctx, options, { isPaid: true }, async (keep) => {
         state.keep = keep;
-        if (payment) await takePayment(ctx, options, { payment, isSignedIn });
+        if (payment) {
+          await requireEnough(ctx, options, offer, payment);
+          await takePayment(ctx, options, { payment, isSignedIn });
+        }
         await next();
       });
     } catch (error) {
@@ -57,12 +63,34 @@ export function payable(options: StepOptions, offer: Offer) {
 async function askForPayment(ctx: Context, options: StepOptions, offer: Offer): Promise<AppError> {
   await requireNoFlood(options, ctx, 'paymentRequired');
   const { bytes, isWhole } = await readPrefix(ctx.req, PRICED_BYTES);
-  const price = bytes.length ? offer.price(bytes, !isWhole) : null;
+  const said = Number(ctx.req.headers['content-length'] ?? 0);
+  const rest = isWhole
+    ? undefined
+    : Math.max(bytes.length, Math.min(said, options.limits.bodyBytes));
+  const price = bytes.length ? offer.price(bytes, rest) : null;
   return credentialsRequired(
     options,
     asked(ctx, options, offer, price?.ceiling ?? null),
     ctx.state,
   );
+}
+
+/** A payment that could not buy what it came for is not settled: its payer is told the whole price instead, and pays once. */
+async function requireEnough(
+  ctx: Context,
+  options: StepOptions,
+  offer: Offer,
+  payment: PaymentHeader,
+): Promise<void> {
+  const { state } = ctx;
+  const price = offer.price(state.body);
+  const signed = await options.payments.offered(payment);
+  if (!price || signed === null) return;
+  const accountId = await options.accounts.walletAccount(signed.wallet);
+  const { posted, held } = await options.accounts.balance(accountId);
+  const need = ctx.req.headers['x-budget-mode'] === 'refuse' ? price.ceiling : price.atLeast;
+  if (signed.amount + posted - held >= need) return;
+  throw credentialsRequired(options, asked(ctx, options, offer, price.ceiling), state);
 }
 
 async function payerOf(payment: PaymentHeader, { payments }: StepOptions): Promise<Principal> {
@@ -82,9 +110,9 @@ async function takePayment(
   });
   state.deposited = deposited;
   paymentHeaders(ctx, deposited);
-  const isServed = !(await isFirstUse(deposited, options));
-  // A wallet that signed in beside its payment spends its balance anyway.
-  if (!isSignedIn && (isServed || deposited.claim !== claim)) throw served(deposited);
+  // A wallet that signed in beside its payment spends its balance anyway. Another request takes nothing from the one that it is for.
+  const isItsOwn = deposited.claim === claim && (await isFirstUse(deposited, options));
+  if (!isSignedIn && !isItsOwn) throw served(deposited);
   const { wallet, accountId } = deposited;
   state.principal = { kind: 'wallet', role: 'wallet', wallet, accountId };
 }

@@ -28,9 +28,19 @@ export async function readHead(file: string): Promise<Head | null> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw error;
   }
-  const value: unknown = JSON.parse(text);
+  const value = parsed(text);
   if (isHead(value)) return { seq: value.seq, hash: value.hash };
-  throw new Error(`${file} does not hold a seal`);
+  throw new Error(
+    `${file} does not hold a seal: put back the one that was there, or remove it to accept what the database says.`,
+  );
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function isHead(value: unknown): value is Head {

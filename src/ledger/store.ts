@@ -17,7 +17,8 @@ import { secretBox, type SecretBox } from '../secrets.ts';
 import { ancestorsOf } from './key-windows.ts';
 import { type Hold, holdOf, Ledger } from './ledger.ts';
 import { type DataDirLock, lockDataDir } from './lock.ts';
-import { type Head, readHead, writeHead } from './seal.ts';
+import { requireIntact } from './intact.ts';
+import { writeHead } from './seal.ts';
 import { BatchWriter } from './writer.ts';
 
 export const DATABASE_FILE = 'farebox.db';
@@ -83,7 +84,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
     });
     await writer.open();
-    await checkHead(database, dataDir, writer.head);
+    await requireIntact(database, join(dataDir, HEAD_FILE), writer.head);
     await fillReserve(dataDir, log);
     const reader = openDatabase(join(dataDir, DATABASE_FILE), 'read');
     const reports = openDatabase(join(dataDir, DATABASE_FILE), 'read');
@@ -91,16 +92,23 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const accounts = new Accounts(reader.db);
     const keys = new Keys({ ledger, pepper, clock });
     await voidLeftOpen(ledger, instance, log);
-    const idempotency = new Idempotency({
+    const secrets = {
+      answers: secretFor('idempotency answers'),
+      fingerprints: secretFor('idempotency fingerprints'),
+    };
+    const idempotency = new Idempotency({ ledger, clock, log, secrets });
+    const parts = {
+      database,
+      reader,
+      reports,
+      writer,
+      lock,
       ledger,
+      idempotency,
+      dataDir,
       clock,
       log,
-      secrets: {
-        answers: secretFor('idempotency answers'),
-        fingerprints: secretFor('idempotency fingerprints'),
-      },
-    });
-    const parts = { database, reader, reports, writer, lock, ledger, idempotency, dataDir, clock, log };
+    };
     const upkeep = startUpkeep(parts);
     return {
       ledger,
@@ -161,24 +169,6 @@ async function stampMode(database: Database, mode: Mode): Promise<void> {
   if (stamped === mode) return;
   throw new Error(
     `This data directory was made in ${stamped} mode and cannot be opened in ${mode} mode: give each mode a DATA_DIR of its own.`,
-  );
-}
-
-/** The head file is written after commits, so a database that is behind it, or differs at it, lost or changed history. */
-async function checkHead(database: Database, dataDir: string, head: Head): Promise<void> {
-  const file = join(dataDir, HEAD_FILE);
-  const kept = await readHead(file);
-  if (kept === null || kept.seq === 0) return;
-  const row = await database.db
-    .selectFrom('seals')
-    .select('hash')
-    .where('seq', '=', kept.seq)
-    .executeTakeFirst();
-  if (row?.hash === kept.hash) return;
-  throw new Error(
-    row
-      ? `The ledger was changed: seal ${kept.seq} differs from ${file}. Restore a backup.`
-      : `The ledger was rolled back: ${file} knows seal ${kept.seq}, the database ends at ${head.seq}. Restore the newest database, or remove ${file} to accept the loss.`,
   );
 }
 

@@ -126,6 +126,19 @@ export class Payments {
     }
   }
 
+  /** Who signed how much, where that payment has moved nothing yet; null for one that has, or that cannot be read. */
+  async offered(header: PaymentHeader): Promise<{ wallet: Wallet; amount: NanoUsd } | null> {
+    try {
+      const payment = await this.decode(header);
+      const known = await findPayment(this.#options.ledger.read, payment);
+      if (known && known.state !== 'failed') return null;
+      const { family, payer: address, amount } = payment;
+      return { wallet: { family, address, chain: '' }, amount: fromUsdcUnits(amount) };
+    } catch {
+      return null;
+    }
+  }
+
   #rail(network: string): Rail {
     const rail = this.#rails.get(network);
     if (rail) return rail;

@@ -11,6 +11,14 @@ export type MemberRange = [key: number, value: number, end: number];
 /** 20 KB of brackets are enough to break a recursive reader. */
 export const MAX_JSON_DEPTH = 64;
 const MAX_MEMBERS = 256;
+/** Objects and lists, and values altogether: what a parser makes of a byte is what costs, and nobody has paid yet. */
+const MAX_CONTAINERS = 100_000;
+const MAX_VALUES = 1_000_000;
+
+interface Budget {
+  containers: number;
+  values: number;
+}
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -33,6 +41,7 @@ export interface Members {
  */
 export function scanMembers(text: Buffer, start = 0, end = text.length): Members {
   const ranges = new Map<string, MemberRange>();
+  const budget = { containers: MAX_CONTAINERS, values: MAX_VALUES };
   let at = skipBlanks(text, start, end);
   if (at < end && text[at] !== OPEN_BRACE) throw invalid('The body must be a JSON object.');
   at = skipBlanks(text, at + 1, end);
@@ -44,7 +53,7 @@ export function scanMembers(text: Buffer, start = 0, end = text.length): Members
     if (colon >= end) break;
     if (text[colon] !== COLON) throw invalid(`A colon must stand at byte ${colon}.`);
     const value = skipBlanks(text, colon + 1, end);
-    const valueEnd = skipValue(text, value, end);
+    const valueEnd = skipValue(text, value, end, budget);
     const next = skipBlanks(text, valueEnd, end);
     if (next >= end) break;
     addMember(ranges, keyName(text, at, keyEnd), [at, value, valueEnd]);
@@ -125,10 +134,10 @@ function skipString(text: Buffer, start: number, end: number): number {
   return end;
 }
 
-function skipValue(text: Buffer, start: number, end: number): number {
+function skipValue(text: Buffer, start: number, end: number, budget: Budget): number {
   const first = text[start];
   if (first === QUOTE) return skipString(text, start, end);
-  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipNested(text, start, end);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipNested(text, start, end, budget);
   let at = start;
   while (at < end) {
     const byte = text[at]!;
@@ -139,7 +148,7 @@ function skipValue(text: Buffer, start: number, end: number): number {
   return at;
 }
 
-function skipNested(text: Buffer, start: number, end: number): number {
+function skipNested(text: Buffer, start: number, end: number, budget: Budget): number {
   // The object that holds this value is the first level.
   let depth = 1;
   let at = start;
@@ -150,7 +159,11 @@ function skipNested(text: Buffer, start: number, end: number): number {
       continue;
     }
     at++;
-    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+    if (byte === COMMA) {
+      if (--budget.values < 0) throw invalid(`The body has more than ${MAX_VALUES} values.`);
+    } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (--budget.containers < 0)
+        throw invalid(`The body has more than ${MAX_CONTAINERS} objects and lists.`);
       if (++depth > MAX_JSON_DEPTH)
         throw invalid(`The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {

@@ -176,7 +176,8 @@ export class OpenAiMeter implements StreamMeter {
     let at = first;
     while (at >= 0 && line[at] !== '{') at = valueOf(line, '"usage"', at);
     if (at < 0) return 'pass';
-    this.#usageLine = line;
+    // An object without counts says nothing, and takes nothing back.
+    if (this.#usageLine === null || line[at + 1] !== '}') this.#usageLine = line;
     if (!this.#swallowsUsage || !isEmptyList(line, valueOf(line, '"choices"', 0))) return 'pass';
     this.#isBlankSwallowed = true;
     return 'swallow';

@@ -83,7 +83,7 @@ describe('a whole answer', () => {
   it('charges the hold and books the rest as our loss where the cost is above it (L-10)', async () => {
     await start();
     rig.upstream.next(whole({ usage: { prompt_tokens: 20, completion_tokens: 500 } }));
-    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(BODY)), false)!;
+    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(BODY)))!;
     expectCharged(await rig.post(BODY), ceiling);
     const { ledger } = rig.store;
     const loss = await ledger.read
@@ -148,7 +148,7 @@ describe('a stream', () => {
       balance_held: '0.000000',
     });
     expect(answer.text.endsWith(`}\n\n${DONE}`)).toBe(true);
-    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(STREAM)), false)!;
+    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(STREAM)))!;
     expect(answer.headers.get('x-balance-remaining')).toBe(left(ceiling));
     expect(await rig.charged()).toBe(USED);
   });
@@ -394,7 +394,7 @@ describe('a caller that leaves a stream', () => {
       }
       response.end();
     });
-    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(STREAM)), false)!;
+    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(STREAM)))!;
     const sweep = Array.from({ length: 60 }, async (_, delay) => {
       const leaving = new AbortController();
       const left = rig

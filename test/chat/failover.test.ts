@@ -48,14 +48,17 @@ describe('fail-over', () => {
   it.each([
     ['JSON', BODY, whole()],
     ['a stream', STREAM, goodStream()],
-  ])('passes a failing and a hanging channel for the good one: %s (U-18)', async (_name, body, good) => {
-    await start([broken, hanging, good], quick);
-    const answer = await rig.post(body);
-    expect(answer.status).toBe(200);
-    expect(asked()).toEqual([1, 1, 1]);
-    expect(await rig.charged()).toBe(COST);
-    expect(await rig.held()).toBe(0);
-  });
+  ])(
+    'passes a failing and a hanging channel for the good one: %s (U-18)',
+    async (_name, body, good) => {
+      await start([broken, hanging, good], quick);
+      const answer = await rig.post(body);
+      expect(answer.status).toBe(200);
+      expect(asked()).toEqual([1, 1, 1]);
+      expect(await rig.charged()).toBe(COST);
+      expect(await rig.held()).toBe(0);
+    },
+  );
 
   it('never asks a channel twice for one request, and charges nothing when all fail', async () => {
     await start([broken, json(429, {}, { 'retry-after': '3' }), broken]);

@@ -127,7 +127,14 @@ describe('a request', () => {
   );
 
   it.each([
-    ['messages[0].content[0].file_id', { type: 'file', file: { file_id: 'file-1' } }],
+    ['messages[0].content[0].file.file_id', { type: 'file', file: { file_id: 'file-1' } }],
+    ['messages[0].content[0].file.File_ID', { type: 'file', file: { File_ID: 'file-1' } }],
+    ['messages[0].content[0].Type', { type: 'text', Type: 'file', text: 'x' }],
+    [
+      'messages[0].content[0].file.file_data',
+      { type: 'file', file: { file_data: 'https://example.com/1000-pages.pdf' } },
+    ],
+    ['messages[0].content[0].file.file_url', { type: 'file', file: { file_url: 'https://x.y/z' } }],
     ['messages[0].content[0].file_id', { type: 'input_image', file_id: 'file-1' }],
     ['messages[0].content[0]', { type: 'input_audio', input_audio: { data: 'x', format: 'wav' } }],
     ['messages[0].content[0]', { type: 'video_url', video_url: { url: 'http://x' } }],
@@ -166,7 +173,6 @@ describe('a request', () => {
     const ceiling = (content: unknown) =>
       rig.chat.price(
         Buffer.from(JSON.stringify({ ...BODY, messages: [{ role: 'user', content }] })),
-        false,
       )!.ceiling;
     const text = ceiling([{ type: 'text', text: 'What is this?' }]);
     const url = `data:image/png;base64,${'A'.repeat(100_000)}`;
@@ -203,7 +209,7 @@ describe('the output limit', () => {
   it('is fitted to the balance down to half, and the hold is never above it', async () => {
     await start({ usd: '0.0000008' });
     const body = { ...BODY, max_tokens: 100 };
-    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(body)), false)!;
+    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(body)))!;
     const input = ceiling - 1_000;
     expect(input + 500).toBeLessThan(800);
     const answer = await rig.post(body);
@@ -216,7 +222,7 @@ describe('the output limit', () => {
   it('is not lowered below half: that is 402, with what is needed', async () => {
     await start({ usd: '0.0000005' });
     const body = { ...BODY, max_tokens: 100 };
-    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(body)), false)!;
+    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(body)))!;
     expect(await refusal(body)).toMatchObject({
       code: 'insufficient_balance',
       details: { availableNano: 500, neededNano: ceiling - 500, ceilingNano: ceiling },
@@ -232,7 +238,7 @@ describe('the output limit', () => {
   it('counts for every choice', async () => {
     await start();
     const price = (n: number) =>
-      rig.chat.price(Buffer.from(JSON.stringify({ ...BODY, n })), false)!.ceiling;
+      rig.chat.price(Buffer.from(JSON.stringify({ ...BODY, n })))!.ceiling;
     expect(price(4) - price(1)).toBe(3 * 50 * 10);
     rig.upstream.next(whole({ usage: { prompt_tokens: 20, completion_tokens: 200 } }));
     await rig.post({ ...BODY, n: 4 });
@@ -260,7 +266,7 @@ describe('money', () => {
     async (isStream) => {
       const body = { ...BODY, stream: isStream };
       await start();
-      const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(body)), false)!;
+      const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(body)))!;
       const account = await rig.store.wallet(formatUsd(nanoUsd(10 * ceiling + 9)));
       const gate = gated(isStream ? goodStream() : whole());
       rig.upstream.usually(gate.behaviour);
@@ -323,7 +329,7 @@ describe('money', () => {
 describe('the price of a request', () => {
   it('is its ceiling', async () => {
     await start();
-    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(BODY)), false)!;
+    const { ceiling } = rig.chat.price(Buffer.from(JSON.stringify(BODY)))!;
     const gate = gated(whole());
     rig.upstream.next(gate.behaviour);
     const answer = rig.post(BODY);
@@ -339,10 +345,10 @@ describe('the price of a request', () => {
       ...BODY,
       messages: [{ role: 'user', content: 'word '.repeat(1_000) }],
     });
-    expect(rig.chat.price(Buffer.from(text).subarray(0, 2_000), true)).toMatchObject({
+    expect(rig.chat.price(Buffer.from(text).subarray(0, 2_000), text.length)).toMatchObject({
       model: 'm1',
     });
-    expect(rig.chat.price(Buffer.from(text).subarray(0, 2_000), false)).toBeNull();
+    expect(rig.chat.price(Buffer.from(text).subarray(0, 2_000))).toBeNull();
   });
 
   it.each([
@@ -355,7 +361,7 @@ describe('the price of a request', () => {
     '{"messages":[{"role":',
   ])('of %j is unknown', async (text) => {
     await start();
-    expect(rig.chat.price(Buffer.from(text), true)).toBeNull();
-    expect(rig.chat.price(Buffer.from(text), false)).toBeNull();
+    expect(rig.chat.price(Buffer.from(text), text.length)).toBeNull();
+    expect(rig.chat.price(Buffer.from(text))).toBeNull();
   });
 });

@@ -60,7 +60,7 @@ describe('settings of the environment', () => {
     ['a placeholder as upstream key (K-13)', { OPENAI_API_KEY: 'your-api-key' }, 'OPENAI_API_KEY'],
     [
       'an upstream over http (P-12)',
-      { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: 'http://a.example' },
+      { OPENAI_API_KEY: 'sk-1-12345', OPENAI_BASE_URL: 'http://a.example' },
       'OPENAI_BASE_URL',
     ],
     ['a bad address', { PAY_TO_EVM: '0x12', FACILITATOR_URL: 'https://f.example' }, 'PAY_TO_EVM'],

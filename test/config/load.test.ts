@@ -54,13 +54,13 @@ describe('with no settings at all', () => {
 
 describe('zero-config', () => {
   it('makes a channel and the shipped models from an upstream key', () => {
-    const { channels, models } = load(null, { OPENAI_API_KEY: 'sk-one' });
+    const { channels, models } = load(null, { OPENAI_API_KEY: 'sk-one-12345' });
     expect(channels).toHaveLength(1);
     expect(channels[0]).toMatchObject({
       id: 'openai',
       provider: 'openai',
       baseUrl: 'https://api.openai.com/v1',
-      apiKey: 'sk-one',
+      apiKey: 'sk-one-12345',
       outputLimitField: 'max_completion_tokens',
       vendor: 'openai',
       timeout: { firstByteMs: 60_000, idleMs: 60_000, totalMs: 600_000 },
@@ -73,8 +73,8 @@ describe('zero-config', () => {
   });
 
   it('sells what each of two upstreams has', () => {
-    const both = load(null, { OPENAI_API_KEY: 'sk-one', OPENROUTER_API_KEY: 'sk-or-two' });
-    const openRouter = load(null, { OPENROUTER_API_KEY: 'sk-or-two' });
+    const both = load(null, { OPENAI_API_KEY: 'sk-one-12345', OPENROUTER_API_KEY: 'sk-or-two-1' });
+    const openRouter = load(null, { OPENROUTER_API_KEY: 'sk-or-two-1' });
     expect(both.channels.map(({ id }) => id)).toEqual(['openai', 'openrouter']);
     expect(openRouter.models.map(({ id }) => id)).toContain('anthropic/claude-haiku-4.5');
     expect(both.models.length).toBeGreaterThan(openRouter.models.length);
@@ -193,21 +193,21 @@ models: []
     const { server, limits, channels } = load(file, {
       HOST_NAME: 'gw.example',
       CONNECTIONS: '12',
-      KEY: 'k${KEY}',
+      KEY: 'k-1234567${KEY}',
     });
     expect(server.publicUrl).toBe('https://gw.example');
     expect(limits.connections).toBe(12);
     // What a variable holds is not read again.
     expect(channels[0]).toMatchObject({
-      apiKey: 'k${KEY}',
-      headers: { 'X-Auth': 'Basic k${KEY}' },
+      apiKey: 'k-1234567${KEY}',
+      headers: { 'X-Auth': 'Basic k-1234567${KEY}' },
     });
   });
 
   it('keeps to what it says, and takes from the environment what it does not say', () => {
     const file = 'siwx: { replay: session }';
     const config = load(file, {
-      OPENAI_API_KEY: 'sk-one',
+      OPENAI_API_KEY: 'sk-one-12345',
       PAY_TO_EVM: PAY_TO,
       GAS_KEY_EVM: GAS_KEY,
     });

@@ -61,7 +61,11 @@ limits: { }
 webhooks: { allow_private: [], ports: [443, 80] }
 siwx: { replay: single-use, max_age_seconds: 300, extra_domains: [] }
 `;
-const KEYS = { OPENAI_API_KEY: 'sk-one', GAS_KEY_EVM: GAS_KEY, GAS_KEY_SOLANA: SOLANA_GAS_KEY };
+const KEYS = {
+  OPENAI_API_KEY: 'sk-one-12345',
+  GAS_KEY_EVM: GAS_KEY,
+  GAS_KEY_SOLANA: SOLANA_GAS_KEY,
+};
 
 function validator() {
   const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
@@ -169,8 +173,8 @@ describe('the catalogues that ship', () => {
       models: Record<string, unknown>[];
     };
     const config = load(null, {
-      OPENAI_API_KEY: 'sk-one',
-      OPENROUTER_API_KEY: 'sk-two',
+      OPENAI_API_KEY: 'sk-one-12345',
+      OPENROUTER_API_KEY: 'sk-two-12345',
       ANTHROPIC_API_KEY: 'sk-ant-three',
     });
     expect(config.models).toHaveLength(models.length);
@@ -182,7 +186,11 @@ describe('the catalogues that ship', () => {
 
   it.each([
     { SANDBOX: '1' },
-    { OPENAI_API_KEY: 'sk-one', OPENROUTER_API_KEY: 'sk-two', ANTHROPIC_API_KEY: 'sk-ant-three' },
+    {
+      OPENAI_API_KEY: 'sk-one-12345',
+      OPENROUTER_API_KEY: 'sk-two-12345',
+      ANTHROPIC_API_KEY: 'sk-ant-three',
+    },
   ])('can be sold from: %o', (environment) => {
     const { models } = load(null, environment);
     expect(new Catalogue(models).models()).toEqual(models);

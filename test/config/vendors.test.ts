@@ -20,7 +20,7 @@ describe('the vendor of a channel', () => {
   });
 
   it('is none where another server stands in by a variable', () => {
-    const keys = { OPENAI_API_KEY: 'sk-one', ANTHROPIC_API_KEY: 'sk-two' };
+    const keys = { OPENAI_API_KEY: 'sk-one-12345', ANTHROPIC_API_KEY: 'sk-two-12345' };
     expect(load(null, keys).channels.map(({ vendor }) => vendor)).toEqual(['openai', 'anthropic']);
     const other = load(null, { ...keys, OPENAI_BASE_URL: 'https://vllm.example.org/v1' });
     expect(other.channels[0]?.vendor).toBeNull();

@@ -107,7 +107,7 @@ describe('a payment on an inference route', () => {
     expect(await shop.balanceOf(wallet)).toBe(0);
   });
 
-  it('smaller than the request may cost is credited, and the rest asked for', async () => {
+  it('that could not buy what it comes for is not settled: the whole price is asked for, and paid once', async () => {
     await using shop = await startApp({
       change: ({ models }) => {
         models[0]!.price.rules = [
@@ -123,8 +123,30 @@ describe('a payment on an inference route', () => {
     );
     expect(answer.status).toBe(402);
     expect(answer.json['accepts']![0]!['amount']).toBe('1000000');
-    expect(answer.json['currentBalanceUsd']).toBe(0.05);
-    expect(decoded(answer.headers.get('payment-response'))['success']).toBe(true);
+    expect(answer.headers.has('payment-response')).toBe(false);
+    expect(await shop.balanceOf(wallet).catch(() => 0)).toBe(0);
+    const paid = await shop.chat({ 'x-payment': await wallet.pay('1') }, { max_tokens: 1_000 });
+    expect(paid.status).toBe(200);
+    expect(decoded(paid.headers.get('payment-response'))['success']).toBe(true);
+    await shop.check();
+  });
+
+  it('is asked for by the whole length of a body of which only the beginning was read', async () => {
+    await using shop = await startApp();
+    const wallet = await shop.evm();
+    const body = {
+      ...chatBody(),
+      messages: [{ role: 'user', content: 'many words '.repeat(100_000) }],
+    };
+    const asked = await shop.post('/v1/chat/completions', body);
+    const units = Number(asked.json['accepts']![0]!['amount']);
+    expect(units).toBeGreaterThan(50_000);
+    const usd = (units / 1e6).toFixed(6);
+    const paid = await shop.post('/v1/chat/completions', body, {
+      'x-payment': await wallet.pay(usd),
+    });
+    expect(paid.status).toBe(200);
+    await shop.check();
   });
 
   it('that cannot be read is 400, never 402 or 500 (H-2)', async () => {

@@ -69,6 +69,24 @@ describe('store', () => {
     await expect(testStore({ dataDir: store.dataDir })).rejects.toThrow(/rolled back/);
   });
 
+  it.each([
+    'update entries set amount = amount + 1 where seq = 2',
+    'delete from entries where seq = 2',
+    'delete from entries where seq = (select max(seq) from entries)',
+    "insert into entries select seq + 1, at, 'GRANT', 'x', 'sys:grants', credit_account, 5, 5, null, null from entries where kind = 'GRANT' and seq = 1",
+    'update accounts set posted = posted + 5',
+  ])('does not start on a ledger that somebody edited: %s', async (statement) => {
+    await using store = await testStore();
+    const account = await store.wallet('1');
+    for (let index = 0; index < 5; index += 1) {
+      const hold = await store.ledger.reserve(reserveRequest(account, 100));
+      await store.ledger.capture(hold, nanoUsd(10), null);
+    }
+    await store.close();
+    await edit(store.dataDir, statement.replace('seq + 1', '1000'));
+    await expect(testStore({ dataDir: store.dataDir })).rejects.toThrow(/The ledger was changed/);
+  });
+
   it('loses nothing that was acknowledged when the WAL is cut off, or says so', async () => {
     await using store = await testStore();
     const account = await store.wallet('1');

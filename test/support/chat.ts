@@ -265,6 +265,9 @@ function callOf(
         response.writeHead(status, fields);
       },
       write: (chunk) => response.write(chunk),
+      destroy: () => {
+        response.destroy();
+      },
       drained: () =>
         new Promise((resolve) => {
           response.once('drain', resolve);
