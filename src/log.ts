@@ -6,6 +6,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFields = Record<string, unknown>;
 
 export interface Log {
+  /** False where lines of level debug go nowhere: their fields need not be made. */
+  hasDebug?: boolean;
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
@@ -29,7 +31,13 @@ export function createLog(
       const line = { at: new Date(nowMs()).toISOString(), level: at, event, ...describe(fields) };
       write(`${JSON.stringify(line)}\n`);
     };
-  return { debug: emit('debug'), info: emit('info'), warn: emit('warn'), error: emit('error') };
+  return {
+    hasDebug: level === 'debug',
+    debug: emit('debug'),
+    info: emit('info'),
+    warn: emit('warn'),
+    error: emit('error'),
+  };
 }
 
 function describe(fields: LogFields): LogFields {
@@ -48,4 +56,4 @@ function errorText(error: Error): string {
   return `${error.stack ?? error.message}${cause}`.slice(0, 2_000);
 }
 
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const silentLog: Log = { hasDebug: false, debug() {}, info() {}, warn() {}, error() {} };

@@ -18,6 +18,7 @@ import { adminRoutes } from './admin/routes.ts';
 import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
 import { openapi } from './discovery/openapi.ts';
+import { inTurn, type Step } from './in-turn.ts';
 import { creditsEstimate } from './openai/estimate.ts';
 import { whileSound } from './limits.ts';
 import { getModel, listModels } from './openai/models.ts';
@@ -61,7 +62,6 @@ export interface RouterOptions extends StepOptions, AdminOptions {
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
-type Step = (ctx: Context, next: Next) => unknown;
 
 export interface RouteEntry {
   method: Method;
@@ -75,6 +75,8 @@ export interface RouteEntry {
 export interface Routes {
   router: Router<State>;
   table: readonly RouteEntry[];
+  /** What sells, by its path: POST routes of one path each. */
+  shops: ReadonlyMap<string, Step>;
 }
 
 export function createRouter(options: RouterOptions): Routes {
@@ -89,9 +91,11 @@ export function createRouter(options: RouterOptions): Routes {
   const embeddings = chatRoute(options.embeddings, options);
   const { catalogue } = options;
   const table: RouteEntry[] = [];
+  const shops = new Map<string, Step>();
   const on = (method: Method, path: string, right: Right | null, ...steps: Step[]): void => {
     table.push({ method, path, right, operation: null });
     router[method](path, ...steps);
+    if (right === 'infer' && method === 'post') shops.set(path, inTurn(steps));
   };
   const serve = (method: Method, path: string, operation: Operation): void => {
     table.push({ method, path, right: operation.right, operation });
@@ -156,8 +160,19 @@ export function createRouter(options: RouterOptions): Routes {
 
   for (const [method, path, operation] of adminRoutes(options)) serve(method, path, operation);
 
-  return { router, table };
+  return { router, table, shops };
 }
+
+/** The router asks the patterns of all routes in turn; what most requests ask for is found by its path. Anything else is for `next`. */
+export function straight(shops: Routes['shops']): Step {
+  return (ctx, next) => {
+    const { method, url } = ctx.req;
+    const shop = method === 'POST' && url !== undefined ? shops.get(url) : undefined;
+    return shop ? shop(ctx, ended) : next();
+  };
+}
+
+const ended = (): Promise<void> => Promise.resolve();
 
 /** For a path that exists under another method. */
 export function methodNotAllowed(router: Router<State>) {

@@ -1,5 +1,5 @@
 /** The HTTP server: limits of the edge, the steps that every request passes, and a bounded drain. */
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import Koa from 'koa';
 import type { LimitsConfig, ServerConfig } from '../config/config.ts';
@@ -8,8 +8,15 @@ import { newId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import { cors } from './cors.ts';
 import { errorAnswer } from './errors.ts';
-import type { Next, State } from './request.ts';
-import { createRouter, methodNotAllowed, type RouteEntry, type RouterOptions } from './router.ts';
+import { inTurn, type Step } from './in-turn.ts';
+import type { State } from './request.ts';
+import {
+  createRouter,
+  methodNotAllowed,
+  straight,
+  type RouteEntry,
+  type RouterOptions,
+} from './router.ts';
 import { boundary } from './steps.ts';
 
 export interface HttpOptions extends RouterOptions {
@@ -38,21 +45,25 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const { limits, log } = options;
   const work = { running: 0 };
   const app = new Koa<State>();
-  app.silent = true;
-  const { router, table } = createRouter(options);
-  app.use(async (_ctx, next: Next) => {
+  const { router, table, shops } = createRouter(options);
+  const steps = inTurn([
+    boundary(options),
+    cors(options.server.corsOrigins),
+    straight(shops),
+    methodNotAllowed(router),
+    router.routes() as Step,
+  ]);
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     work.running += 1;
     try {
-      await next();
+      await steps(app.createContext(request, response), ended);
+    } catch (error) {
+      log.error('request_failed', { error });
+      response.destroy();
     } finally {
       work.running -= 1;
     }
-  });
-  app.use(boundary(options));
-  app.use(cors(options.server.corsOrigins));
-  app.use(methodNotAllowed(router));
-  app.use(router.routes());
-  const serve = app.callback();
+  };
   const answers = new WeakMap<Socket, ServerResponse>();
   const server = createServer(edgeOf(limits), (request, response) => {
     answers.set(request.socket, response);
@@ -69,6 +80,8 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     close: (drainMs) => drain(server, work, drainMs),
   };
 }
+
+const ended = (): Promise<void> => Promise.resolve();
 
 function edgeOf(limits: LimitsConfig) {
   return {

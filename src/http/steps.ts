@@ -97,6 +97,7 @@ function answerError(ctx: Context, thrown: unknown, { limits, log }: StepOptions
 }
 
 function logRequest(ctx: Context, { log, clientIp }: StepOptions): void {
+  if (log.hasDebug === false) return;
   const { requestId, principal } = ctx.state;
   const { method, path } = ctx;
   const status = ctx.res.statusCode;

@@ -50,13 +50,19 @@ export async function ancestorsOf(
   return lineages;
 }
 
-function* keysOf({ keyId, ancestors = NOBODY }: Keyed, keys: Keys): Iterable<KeyState> {
-  if (keyId === null) return;
-  for (const id of [keyId, ...ancestors]) {
-    const key = keys.get(id);
-    if (!key) throw new AppError('internal', `a hold needs key ${id}`);
-    yield key;
-  }
+function keysOf({ keyId, ancestors = NOBODY }: Keyed, keys: Keys): readonly KeyState[] {
+  if (keyId === null) return NO_KEYS;
+  const found = [keyOf(keyId, keys)];
+  for (const id of ancestors) found.push(keyOf(id, keys));
+  return found;
+}
+
+const NO_KEYS: readonly KeyState[] = [];
+
+function keyOf(id: string, keys: Keys): KeyState {
+  const key = keys.get(id);
+  if (!key) throw new AppError('internal', `a hold needs key ${id}`);
+  return key;
 }
 
 /** Why the keys of a request refuse it now: one was revoked or has expired, or a limit leaves too little. */
