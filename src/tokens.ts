@@ -64,10 +64,24 @@ export function outputTokensOf(bytes: number): number {
   return Math.ceil((bytes * 10) / 32);
 }
 
+/** Four pairs a turn: one at a time takes three times as long. */
 function weigh(body: Buffer, from: number, to: number): number {
   let weight = 0;
   let previous = SPACE;
-  for (let at = from; at < to; at++) {
+  let at = from;
+  for (const last = to - 3; at < last; at += 4) {
+    const first = body[at]!;
+    const second = body[at + 1]!;
+    const third = body[at + 2]!;
+    const fourth = body[at + 3]!;
+    weight +=
+      WEIGHTS[(previous << 8) | first]! +
+      WEIGHTS[(first << 8) | second]! +
+      WEIGHTS[(second << 8) | third]! +
+      WEIGHTS[(third << 8) | fourth]!;
+    previous = fourth;
+  }
+  for (; at < to; at++) {
     const byte = body[at]!;
     weight += WEIGHTS[(previous << 8) | byte]!;
     previous = byte;
