@@ -39,7 +39,7 @@ export async function startFarebox(options: {
   const child = startNode(new URL('../../src/main.ts', import.meta.url), ['serve'], {
     cpu: SERVER_CPU,
     // As `npm start` does.
-    nodeFlags: ['--max-semi-space-size=4'],
+    nodeFlags: ['--max-semi-space-size=8'],
     env: {
       PORT: String(port),
       HOST: '127.0.0.1',
