@@ -10,7 +10,6 @@ import type { Clock } from '../clock.ts';
 import type { ApiKeyRow, LimitPeriod, Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
-import { ancestorsOf } from '../ledger/key-windows.ts';
 import type { Ledger, WriteTx } from '../ledger/ledger.ts';
 import { KeyCache, type KeyWithAncestors } from './cache.ts';
 import { HOUSE_ACCOUNT, requireAccount } from './house.ts';
@@ -18,14 +17,21 @@ import { limitNano, NO_LIMITS, readLimits, type SpendLimits } from './limits.ts'
 import { requireNarrower } from './narrow.ts';
 import { type KeyRules, type RateRules, readRules } from './rules.ts';
 import { revokeOperators } from './reset.ts';
+import {
+  chunks,
+  descendantsOf,
+  keyInScope,
+  keysAbove,
+  MAX_ACTIVE,
+  parentsOf,
+  requireRoom,
+  works,
+} from './rows.ts';
 import { type KeyType, mayBeKey, newSecret } from './secret.ts';
 
 export { HOUSE_ACCOUNT } from './house.ts';
 
 const MAX_DESCRIPTION = 64;
-const MAX_ACTIVE = 500;
-const MAX_PER_MINUTE = 20;
-const MAX_DEPTH = 5;
 const MINUTE_MS = 60_000;
 const TOUCH_MS = MINUTE_MS;
 
@@ -286,10 +292,6 @@ export class Keys {
   }
 }
 
-function works(row: KeyInfo, nowMs: number): boolean {
-  return row.state === 'active' && (row.expires_at === null || row.expires_at > nowMs);
-}
-
 function shown({ hash: _hash, ...info }: ApiKeyRow): KeyInfo {
   return info;
 }
@@ -329,34 +331,6 @@ function saysSomething(rules: KeyRules): boolean {
   return Object.keys(rules).length > 0;
 }
 
-/** The keys that a key comes from, nearest first. */
-async function keysAbove(db: Kysely<Tables>, row: ApiKeyRow): Promise<ApiKeyRow[]> {
-  if (row.parent_id === null) return [];
-  const ids = (await ancestorsOf(db, [row.id])).get(row.id) ?? (await lineage(db, row.parent_id));
-  const rows = await db.selectFrom('api_keys').selectAll().where('id', 'in', ids).execute();
-  return ids.map((id) => rows.find((found) => found.id === id)!);
-}
-
-async function lineage(db: Kysely<Tables>, id: string): Promise<string[]> {
-  return [id, ...((await ancestorsOf(db, [id])).get(id) ?? [])];
-}
-
-async function parentsOf(
-  db: Kysely<Tables>,
-  parentId: string | null,
-  nowMs: number,
-): Promise<ApiKeyRow[]> {
-  if (parentId === null) return [];
-  const ids = await lineage(db, parentId);
-  const rows = await db.selectFrom('api_keys').selectAll().where('id', 'in', ids).execute();
-  const above = ids.flatMap((id) => rows.find((found) => found.id === id) ?? []);
-  if (above.length !== ids.length || !above.every((row) => works(row, nowMs))) {
-    throw new AppError('invalid_credential', 'This API key does not work.');
-  }
-  if (above.length < MAX_DEPTH) return above;
-  throw new AppError('forbidden', `Keys come from keys ${MAX_DEPTH} deep at most.`);
-}
-
 async function ownerAccount(tx: WriteTx, { wallet, accountId }: NewKey): Promise<string> {
   if (wallet) return tx.walletAccount(wallet);
   const id = accountId ?? HOUSE_ACCOUNT;
@@ -382,50 +356,6 @@ function requireFuture(expiresAt: number | null, nowMs: number): void {
   });
 }
 
-/** Venice's bounds: 500 active keys an owner, 20 creations a minute. */
-async function requireRoom(
-  db: Kysely<Tables>,
-  accountId: string,
-  nowMs: number,
-  isMetered: boolean,
-): Promise<void> {
-  const { active, recent } = await db
-    .selectFrom('api_keys')
-    .select(({ fn, eb, or }) => [
-      fn
-        .countAll<number>()
-        .filterWhere(or([eb('expires_at', 'is', null), eb('expires_at', '>', nowMs)]))
-        .filterWhere('state', '=', 'active')
-        .as('active'),
-      fn
-        .countAll<number>()
-        .filterWhere('created_at', '>', nowMs - MINUTE_MS)
-        .as('recent'),
-    ])
-    .where('account_id', '=', accountId)
-    .executeTakeFirstOrThrow();
-  if (active >= MAX_ACTIVE) {
-    throw new AppError('invalid_request', `An account has at most ${MAX_ACTIVE} active keys.`);
-  }
-  if (!isMetered || recent < MAX_PER_MINUTE) return;
-  throw new AppError('rate_limited', `At most ${MAX_PER_MINUTE} keys are made in a minute.`, {
-    retryAfterSeconds: MINUTE_MS / 1_000,
-  });
-}
-
-async function keyInScope(db: Kysely<Tables>, id: string, scope: KeyScope): Promise<ApiKeyRow> {
-  const row = await db.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirst();
-  if (row && (await isInScope(db, row, scope))) return row;
-  throw new AppError('not_found', 'There is no key with this id.');
-}
-
-async function isInScope(db: Kysely<Tables>, row: ApiKeyRow, scope: KeyScope): Promise<boolean> {
-  if (scope.accountId !== null && scope.accountId !== row.account_id) return false;
-  if (scope.under === null) return true;
-  if (scope.withSelf && row.id === scope.under) return true;
-  return (await ancestorsOf(db, [row.id])).get(row.id)?.includes(scope.under) ?? false;
-}
-
 function changed(old: ApiKeyRow, changes: KeyChanges): ApiKeyRow {
   const limits = { ...readLimits(old.limits), ...changes.limits };
   const { description, expiresAtMs, limitPeriod = old.limit_period, rules } = changes;
@@ -438,29 +368,4 @@ function changed(old: ApiKeyRow, changes: KeyChanges): ApiKeyRow {
     limits: JSON.stringify(limits),
     rules: rules === undefined ? old.rules : JSON.stringify(rules),
   };
-}
-
-async function descendantsOf(db: Kysely<Tables>, id: string): Promise<string[]> {
-  const found: string[] = [];
-  let level = [id];
-  for (let depth = 0; level.length && depth < MAX_DEPTH; depth += 1) {
-    const next: string[] = [];
-    for (const ids of chunks(level)) {
-      const rows = await db
-        .selectFrom('api_keys')
-        .select('id')
-        .where('parent_id', 'in', ids)
-        .execute();
-      next.push(...rows.map((row) => row.id));
-    }
-    found.push(...next);
-    level = next;
-  }
-  return found;
-}
-
-const CHUNK = 200;
-
-function* chunks(ids: string[]): Iterable<string[]> {
-  for (let at = 0; at < ids.length; at += CHUNK) yield ids.slice(at, at + CHUNK);
 }
