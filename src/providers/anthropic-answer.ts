@@ -1,4 +1,5 @@
 /** Anthropic's answers in OpenAI's words, and what they say of usage. */
+import { isFields } from './openai-usage.ts';
 import type { Measured, Usage } from './provider.ts';
 
 type Fields = Record<string, unknown>;
@@ -130,10 +131,6 @@ export function parse(body: Buffer | string): Fields | null {
   } catch {
     return null;
   }
-}
-
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function count(value: unknown): number {

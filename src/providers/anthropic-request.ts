@@ -4,6 +4,7 @@
  * reasoning_effort) is left out, as Anthropic's own layer does; its own `thinking`, `output_config` and `cache_control` pass.
  */
 import { AppError } from '../errors.ts';
+import { isFields } from './openai-usage.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -234,10 +235,6 @@ function textOf(value: unknown, field: string): string {
 function listOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value as unknown[];
   throw wrong('messages', 'must hold lists where OpenAI’s API has lists');
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function withoutUndefined(fields: Fields): Fields {

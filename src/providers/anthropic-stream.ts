@@ -1,13 +1,7 @@
 /** Anthropic's event stream, turned into OpenAI's chunks as it passes, and metered. */
-import {
-  errorOf,
-  finishReason,
-  isFields,
-  openAiUsage,
-  parse,
-  usageOf,
-} from './anthropic-answer.ts';
+import { errorOf, finishReason, openAiUsage, parse, usageOf } from './anthropic-answer.ts';
 import { LineCarry } from './line-carry.ts';
+import { isFields } from './openai-usage.ts';
 import type { ChatRequest, Measured, MeterLimits, StreamMeter, Usage } from './provider.ts';
 
 type Fields = Record<string, unknown>;
