@@ -7,8 +7,8 @@ import { AppError } from '../errors.ts';
 import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
 import { formatUsd, type NanoUsd, ZERO_USD } from '../money.ts';
-import type { Outcome } from '../routing/breaker.ts';
-import { outcomeOf, type Route, type Routing } from '../routing/routing.ts';
+import { tryInTurn } from '../routing/in-turn.ts';
+import type { Route, Routing } from '../routing/routing.ts';
 import type { OwnKeys } from '../vault.ts';
 import { readCredits, requireWithin } from './budget.ts';
 import type { Byok } from './byok.ts';
@@ -67,7 +67,8 @@ export class Chat {
     const { request } = parsed;
     const outputLimit = limitWithin(plan, hold.amount);
     try {
-      await this.#tryInTurn(routes, call, (route) => {
+      const { requestId, signal } = call;
+      await tryInTurn(routes, { requestId, signal, log }, (route) => {
         const provider = this.kind.provider(route.channel.provider);
         const secrets = secretsOf(route.own?.keyed ?? route.channel);
         const job = { call, request, plan, provider, route, outputLimit, settlement, secrets };
@@ -78,36 +79,6 @@ export class Chat {
       await settlement.finish(null);
       throw error;
     }
-  }
-
-  /** Each channel once, until one answers or refuses the request's own content; an attempt throws only while the caller has nothing. */
-  async #tryInTurn(
-    routes: readonly Route[],
-    call: ChatCall,
-    attempt: (route: Route) => Promise<Outcome | 'unknown'>,
-  ): Promise<void> {
-    let failure: AppError | null = null;
-    for (const route of routes) {
-      // Others may have found out meanwhile that it is not fit.
-      if (failure && route.breaker.waitMs() > 0) continue;
-      route.breaker.begin();
-      try {
-        route.breaker.end(await attempt(route));
-        return;
-      } catch (thrown) {
-        failure = asAppError(thrown);
-        const { retryAfterSeconds } = failure;
-        route.breaker.end(
-          outcomeOf(failure),
-          retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1_000,
-        );
-        if (!mayTryElsewhere(failure) || call.signal.aborted) break;
-        const { requestId } = call;
-        const { code } = failure;
-        this.#options.log.warn('attempt_failed', { requestId, channel: route.channel.id, code });
-      }
-    }
-    throw failure ?? new AppError('no_channel', 'No channel serves this model at the moment.');
   }
 
   /** Throws what `run` would refuse in a request before it looks at any money. */
@@ -208,21 +179,6 @@ function quotedEntry(catalogue: Catalogue, model: string, quoted: Quoted): Catal
 /** All of them, one after the other. */
 function longestMs(routes: readonly Route[]): number {
   return routes.reduce((sum, { channel }) => sum + channel.timeout.totalMs, 0);
-}
-
-/** Whether the fault may be the channel's; what is wrong with the request is wrong everywhere. */
-function mayTryElsewhere({ code }: AppError): boolean {
-  return (
-    code === 'upstream_failed' ||
-    code === 'upstream_timeout' ||
-    code === 'upstream_busy' ||
-    code === 'no_channel'
-  );
-}
-
-function asAppError(error: unknown): AppError {
-  if (error instanceof AppError) return error;
-  return new AppError('internal', 'The request could not be sent.', { cause: error });
 }
 
 const NO_RULES: readonly KeyRules[] = [];
