@@ -11,7 +11,7 @@ import type { Ending } from './charge.ts';
 import { finalComment } from './headers.ts';
 import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
 import { errorEvent } from './stream-error.ts';
-import { redact } from './upstream-errors.ts';
+import { redact } from '../providers/redact.ts';
 import { passOn, WholeBody } from './whole.ts';
 
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');

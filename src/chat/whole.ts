@@ -6,7 +6,8 @@ import type { UpstreamHeaders, UpstreamSink } from '../upstream.ts';
 import { refusedKey } from './byok.ts';
 import type { Headers } from './headers.ts';
 import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
-import { redact, upstreamError } from './upstream-errors.ts';
+import { redact } from '../providers/redact.ts';
+import { upstreamError } from './upstream-errors.ts';
 
 /** Of an error's body, what is read for its message. */
 const MAX_ERROR_BYTES = 65_536;
