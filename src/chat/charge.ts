@@ -4,6 +4,7 @@ import { priceOf } from '../pricing/tokens.ts';
 import type { Measured, Usage } from '../providers/provider.ts';
 import { outputTokensOf } from '../tokens.ts';
 import type { Plan } from './plan.ts';
+import type { Bill } from './settlement.ts';
 
 export interface Charge {
   cost: NanoUsd;
@@ -64,8 +65,13 @@ function believable(
   };
 }
 
+export function billOf(charge: Charge): Bill {
+  const { inputTokens, outputTokens } = charge.usage;
+  return { cost: charge.cost, tokens: inputTokens + outputTokens, usage: usageJson(charge) };
+}
+
 /** The usage as the hold's row keeps it. */
-export function usageJson({ usage, isEstimated, byok }: Charge): string {
+function usageJson({ usage, isEstimated, byok }: Charge): string {
   return JSON.stringify({
     input_tokens: usage.inputTokens,
     output_tokens: usage.outputTokens,

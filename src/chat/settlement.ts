@@ -3,10 +3,19 @@ import type { LastPart, Run } from '../idempotency/run.ts';
 import type { Hold, Ledger, Resolution } from '../ledger/ledger.ts';
 import type { Admission } from '../limits/rates.ts';
 import type { Log } from '../log.ts';
-import { type Charge, usageJson } from './charge.ts';
+import type { NanoUsd } from '../money.ts';
 
 type Rate = Pick<Admission, 'settle'>;
 type LastOf = (resolution: Resolution) => LastPart;
+
+/** What is charged for. */
+export interface Bill {
+  cost: NanoUsd;
+  /** That count in its caller's rates. */
+  tokens: number;
+  /** JSON, for the hold's row. */
+  usage: string;
+}
 
 export class Settlement {
   readonly #ledger: Ledger;
@@ -32,24 +41,24 @@ export class Settlement {
    * Charges, or gives the hold back for null. Null where the storage failed: the caller's answer ends all the same, and the hold
    * is given back when its time is over. `last`: what goes out after it, where the answer is kept.
    */
-  finish(charge: Charge | null, last: LastOf | null = null): Promise<Resolution | null> {
-    this.#finished ??= this.#resolve(charge, last);
+  finish(bill: Bill | null, last: LastOf | null = null): Promise<Resolution | null> {
+    this.#finished ??= this.#resolve(bill, last);
     return this.#finished;
   }
 
-  async #resolve(charge: Charge | null, last: LastOf | null): Promise<Resolution | null> {
+  async #resolve(bill: Bill | null, last: LastOf | null): Promise<Resolution | null> {
     const { hold } = this;
-    this.#rate.settle(charge ? charge.usage.inputTokens + charge.usage.outputTokens : 0);
+    this.#rate.settle(bill ? bill.tokens : 0);
     try {
-      if (!charge) return await this.#ledger.void(hold);
-      const resolution = await this.#capture(charge, last);
+      if (!bill) return await this.#ledger.void(hold);
+      const resolution = await this.#capture(bill, last);
       if (resolution.shortfall > 0) {
         this.#log.error('charge_above_hold', {
           hold: hold.id,
           requestId: hold.requestId,
           model: hold.model,
           heldNano: hold.amount,
-          costNano: charge.cost,
+          costNano: bill.cost,
         });
       }
       return resolution;
@@ -59,10 +68,9 @@ export class Settlement {
     }
   }
 
-  #capture(charge: Charge, last: LastOf | null): Promise<Resolution> {
+  #capture({ cost, usage }: Bill, last: LastOf | null): Promise<Resolution> {
     const { hold } = this;
-    const usage = usageJson(charge);
-    if (this.#keep && last) return this.#keep.capture(hold, charge.cost, usage, last);
-    return this.#ledger.capture(hold, charge.cost, usage);
+    if (this.#keep && last) return this.#keep.capture(hold, cost, usage, last);
+    return this.#ledger.capture(hold, cost, usage);
   }
 }

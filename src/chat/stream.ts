@@ -7,7 +7,7 @@ import type { Resolution } from '../ledger/ledger.ts';
 import type { Measured, StreamMeter } from '../providers/provider.ts';
 import type { Outcome } from '../routing/breaker.ts';
 import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../upstream.ts';
-import type { Ending } from './charge.ts';
+import { billOf, type Ending } from './charge.ts';
 import { finalComment } from './headers.ts';
 import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
 import { errorEvent } from './stream-error.ts';
@@ -224,7 +224,7 @@ class StreamRun implements UpstreamSink {
     if (charge && this.#job.call.keep) this.#sendHead();
     const goodbye = (resolution: Resolution | null) =>
       this.#goodbye(measured, failure, resolution, done);
-    const resolution = await this.#job.settlement.finish(charge, (charged) => ({
+    const resolution = await this.#job.settlement.finish(charge && billOf(charge), (charged) => ({
       head: null,
       bytes: goodbye(charged),
     }));

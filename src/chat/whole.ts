@@ -4,6 +4,7 @@ import type { Resolution } from '../ledger/ledger.ts';
 import { formatUsd } from '../money.ts';
 import type { UpstreamHeaders, UpstreamSink } from '../upstream.ts';
 import { refusedKey } from './byok.ts';
+import { billOf } from './charge.ts';
 import type { Headers } from './headers.ts';
 import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
 import { redact } from '../providers/redact.ts';
@@ -49,7 +50,7 @@ export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promi
   if (!charge) throw failed('The upstream sent no chat answer.');
   const said = job.provider.translate?.(answer.body, job.request) ?? answer.body;
   const body = withoutSecrets(said, job.secrets);
-  const resolution = await job.settlement.finish(charge, (charged) => ({
+  const resolution = await job.settlement.finish(billOf(charge), (charged) => ({
     head: { status: 200, headers: headersOf(job, body, charged) },
     bytes: body,
   }));
