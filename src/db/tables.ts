@@ -22,6 +22,9 @@ export interface Tables {
   usage_free: { account_id: string; hold_id: string };
   provider_keys: ProviderKeyRow;
   idempotency_keys: IdempotencyRow;
+  media: MediaRow;
+  webhook_secrets: WebhookSecretRow;
+  webhook_deliveries: DeliveryRow;
 }
 
 export interface AccountRow {
@@ -315,4 +318,59 @@ export interface UsageDayRow {
   shortfall: number;
   /** Sum of REFUND entries. */
   refunded: number;
+}
+
+/** A result of a task that this server keeps. */
+export interface MediaRow {
+  /** 128 random bits: whoever has a link knows it, nobody else. */
+  id: string;
+  account_id: string;
+  task_id: string;
+  /** Place among the results of the task. */
+  idx: number;
+  sha256: string;
+  bytes: number;
+  content_type: string;
+  /** Which store has the bytes, and under which name there: "disk:…" or "s3:…". */
+  place: string;
+  created_at: number;
+  expires_at: number;
+  /** From then on the bytes are not given out any more; they are deleted right after. */
+  deleted_at: number | null;
+  deleted_because: 'retention' | 'owner' | 'completed' | 'operator' | null;
+}
+
+/** What an account's webhooks are signed with. */
+export interface WebhookSecretRow {
+  account_id: string;
+  sealed: string;
+  /** The one before signs too until its end. */
+  previous: string | null;
+  previous_until: number | null;
+  created_at: number;
+}
+
+export type DeliveryState = 'pending' | 'delivered' | 'failed';
+
+/** One event of a task on its way to its callback. */
+export interface DeliveryRow {
+  /** The webhook-id: the same on every attempt. */
+  id: string;
+  account_id: string;
+  task_id: string;
+  event: string;
+  /** Sealed: callbacks carry secrets of their owners. */
+  url: string;
+  /** The destination, for fairness: origin of the URL. */
+  origin: string;
+  /** JSON, sent as it is. */
+  payload: string;
+  state: DeliveryState;
+  attempts: number;
+  next_at: number | null;
+  last_status: number | null;
+  /** Why the last attempt failed. */
+  last_error: string | null;
+  created_at: number;
+  delivered_at: number | null;
 }
