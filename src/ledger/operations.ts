@@ -85,8 +85,12 @@ export interface WriteTx {
   readonly nowMs: number;
   /** Appends one entry and moves the customer's posted balance; answers that balance (0 between system accounts). */
   post(entry: NewEntry): Promise<NanoUsd>;
+  /** As Ledger.reserve, together with whatever else this operation writes. */
+  reserve(request: ReserveRequest): Promise<Hold>;
   /** As Ledger.capture, together with whatever else this operation writes. Throws where the hold was resolved before. */
   capture(hold: Hold, cost: NanoUsd, usage: string | null): Promise<Resolution>;
+  /** As Ledger.void, in the same way. */
+  void(hold: Hold): Promise<Resolution>;
   /** The account of a wallet, opened when it has none. */
   walletAccount(wallet: Wallet): Promise<string>;
 }

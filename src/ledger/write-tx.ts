@@ -15,7 +15,7 @@ export function createWriteTx(
   db: Kysely<Tables>,
   nowMs: number,
   addEntry: (entry: EntryRest) => Promise<void>,
-  capture: WriteTx['capture'],
+  money: Pick<WriteTx, 'reserve' | 'capture' | 'void'>,
 ): WriteTx {
   return {
     db,
@@ -26,7 +26,7 @@ export function createWriteTx(
       await addEntry([kind, ref, debit, credit, amount, balance, requestId ?? null, model ?? null]);
       return balance ?? ZERO_USD;
     },
-    capture,
+    ...money,
     walletAccount: (wallet) => walletAccount(db, wallet, nowMs),
   };
 }

@@ -9,7 +9,8 @@ import { storageFault } from '../db/errors.ts';
 import type { Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { type BatchContext, decide } from './money-batch.ts';
-import type { EntryTuple, FastOp, Op, Resolution, ResolveOp, WriteOp } from './operations.ts';
+import { moneyWithin } from './money-within.ts';
+import type { EntryTuple, FastOp, Op, WriteOp } from './operations.ts';
 import { GENESIS, type Head, sealHash } from './seal.ts';
 import { Statements, statementTexts, type StatementTexts, type Writes } from './statements.ts';
 import { createWriteTx } from './write-tx.ts';
@@ -226,19 +227,11 @@ export class BatchWriter {
     };
   }
 
-  /** Inside a larger operation: answered before it is durable, to that operation alone. */
-  async #captureWithin(
-    captured: Pick<ResolveOp, 'hold' | 'cost' | 'usage'>,
-    tx: ControlledTransaction<Tables>,
-    draft: Draft,
-  ): Promise<Resolution> {
-    const { promise, resolve, reject } = Promise.withResolvers<Resolution>();
-    const op: ResolveOp = { type: 'resolve', state: 'captured', ...captured, resolve, reject };
+  async #applyWithin(op: FastOp, tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
     const { writes, outcomes } = await decide([op], this.#context(tx, draft));
     draft.writes = writes;
     await this.#flush(tx, draft);
     outcomes[0]?.();
-    return promise;
   }
 
   async #applyWrite(op: WriteOp, tx: ControlledTransaction<Tables>, draft: Draft): Promise<void> {
@@ -249,11 +242,8 @@ export class BatchWriter {
         draft.entries.push([this.#nextSeq(draft), draft.nowMs, ...entry]);
         await this.#flush(tx, draft);
       };
-      const result = await op.run(
-        createWriteTx(tx, draft.nowMs, addEntry, (hold, cost, usage) =>
-          this.#captureWithin({ hold, cost, usage }, tx, draft),
-        ),
-      );
+      const money = moneyWithin((within) => this.#applyWithin(within, tx, draft));
+      const result = await op.run(createWriteTx(tx, draft.nowMs, addEntry, money));
       await savepoint.releaseSavepoint('operation').execute();
       draft.answers.push(() => op.resolve(result));
     } catch (error) {

@@ -82,3 +82,32 @@ it('charges once among others that arrive together, one of which was resolved be
   expect(await store.available(account)).toBe(USD - 200);
   await store.check();
 });
+
+it('takes a hold together with what it is for, or neither', async () => {
+  await using store = await testStore();
+  const account = await store.wallet('1');
+  const { ledger } = store;
+  const taken = await ledger.write(async ({ db, reserve }) => {
+    const hold = await reserve(reserveRequest(account, 400, { purpose: 'task' }));
+    await db.insertInto('meta').values({ key: 'for', value: hold.id }).execute();
+    return hold;
+  });
+  expect(taken.balance).toEqual({ posted: USD, held: 400 });
+  const failing = ledger.write(async ({ reserve }) => {
+    await reserve(reserveRequest(account, 500));
+    throw new Error('no');
+  });
+  await expect(failing).rejects.toThrow('no');
+  const tooMuch = ledger.write(async ({ db, reserve }) => {
+    await db.insertInto('meta').values({ key: 'left', value: 'over' }).execute();
+    await reserve(reserveRequest(account, 2 * USD));
+  });
+  await expect(tooMuch).rejects.toMatchObject({ code: 'insufficient_balance' });
+  const rows = await ledger.read.selectFrom('meta').select('key').execute();
+  expect(rows.map(({ key }) => key)).not.toContain('left');
+  expect(await store.available(account)).toBe(USD - 400);
+  await store.check();
+  await ledger.write(({ void: giveBack }) => giveBack(taken));
+  expect(await store.available(account)).toBe(USD);
+  await store.check();
+});
