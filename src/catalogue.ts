@@ -1,11 +1,21 @@
 /** What is for sale. A reload replaces the whole list at once; a request keeps the entry that it began with. */
-import type { ModelConfig } from './config/config.ts';
+import type { MediaModel, MediaType, ModelConfig, TokenModel } from './config/config.ts';
 import { AppError } from './errors.ts';
-import { type CompiledPrice, compilePrice, type TokenPrices } from './pricing/tokens.ts';
+import { compileMediaPrice, type MediaPrice } from './pricing/media.ts';
+import { type CompiledPrice, compilePrice } from './pricing/tokens.ts';
 
-export interface CatalogueEntry {
-  model: ModelConfig;
+export type CatalogueEntry = TokenEntry | MediaEntry;
+
+export interface TokenEntry {
+  kind: 'tokens';
+  model: TokenModel;
   price: CompiledPrice;
+}
+
+export interface MediaEntry {
+  kind: 'media';
+  model: MediaModel;
+  price: MediaPrice;
 }
 
 /** Rule lists of models times reloads within the life of a quote. */
@@ -28,10 +38,10 @@ export class Catalogue {
     this.#entries = entries;
   }
 
-  /** Prices of a model for sale that were in force before, for quotes that name them. */
-  keep(id: string, prices: TokenPrices): void {
+  /** Prices of a model for sale that were in force before, for quotes that name them. Other prices than its own kind's are let go. */
+  keep(id: string, price: ModelConfig['price']): void {
     const model = this.#entries.get(id)?.model;
-    if (model) this.#remember(compileEntry({ ...model, price: prices }));
+    if (model) this.#remember(compileEntry({ ...model, price } as ModelConfig));
   }
 
   /** A model at the prices of a quote: those of today, or earlier ones; null where they are not known any more. */
@@ -40,7 +50,9 @@ export class Catalogue {
     if (entry.price.version === version) return entry;
     const earlier = this.#earlier.get(`${id} ${version}`);
     // Everything else about the model is as it is now.
-    return earlier ? { model: entry.model, price: earlier.price } : null;
+    return earlier?.kind === entry.kind
+      ? ({ ...entry, price: earlier.price } as CatalogueEntry)
+      : null;
   }
 
   #remember(entry: CatalogueEntry): void {
@@ -59,6 +71,14 @@ export class Catalogue {
     return this.entry(id).model;
   }
 
+  tokenEntry(id: string): TokenEntry {
+    return requireTokens(this.entry(id));
+  }
+
+  mediaEntry(id: string, ...types: MediaType[]): MediaEntry {
+    return requireMedia(this.entry(id), ...types);
+  }
+
   entry(id: string): CatalogueEntry {
     const entry = this.#entries.get(id);
     if (entry) return entry;
@@ -70,6 +90,29 @@ export class Catalogue {
   }
 }
 
+/** A model that is sold by tokens. AppError invalid_request for another. */
+export function requireTokens(entry: CatalogueEntry): TokenEntry {
+  if (entry.kind === 'tokens') return entry;
+  throw wrongKind(`must be a text or embedding model; ${entry.model.id} makes ${entry.model.type}`);
+}
+
+/** A media model of one of these types. AppError invalid_request for another. */
+export function requireMedia(entry: CatalogueEntry, ...types: MediaType[]): MediaEntry {
+  const isRight =
+    entry.kind === 'media' && (types.length === 0 || types.includes(entry.model.type));
+  if (isRight) return entry;
+  const wanted = types.length ? types.join(' or ') : 'media';
+  throw wrongKind(
+    `must be the name of a model of type ${wanted}; ${entry.model.id} is of type ${entry.model.type}`,
+  );
+}
+
+function wrongKind(rule: string): AppError {
+  return new AppError('invalid_request', `The field "model" ${rule}.`, {
+    details: { field: 'model' },
+  });
+}
+
 function compile(models: ModelConfig[]): Map<string, CatalogueEntry> {
   const entries = new Map<string, CatalogueEntry>();
   for (const model of models) {
@@ -78,10 +121,15 @@ function compile(models: ModelConfig[]): Map<string, CatalogueEntry> {
   return entries;
 }
 
+export function isMedia(model: ModelConfig): model is MediaModel {
+  return model.type !== 'text' && model.type !== 'embedding';
+}
+
 function compileEntry(model: ModelConfig): CatalogueEntry {
   try {
+    if (isMedia(model)) return { kind: 'media', model, price: compileMediaPrice(model.price) };
     const price = compilePrice(model.price, model.type === 'embedding' ? ['output_token'] : []);
-    return { model, price };
+    return { kind: 'tokens', model, price };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new RangeError(`The price of the model ${model.id} cannot be used: ${why}.`, {

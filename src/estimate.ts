@@ -2,7 +2,7 @@
  * What a request would cost, asked before it is made: with the very functions that price its hold and its charge. Nothing is held and
  * nothing is sent.
  */
-import type { Catalogue, CatalogueEntry } from './catalogue.ts';
+import { type Catalogue, requireTokens, type TokenEntry } from './catalogue.ts';
 import { readCredits } from './chat/budget.ts';
 import { canonicalBody, planRequest } from './chat/plan.ts';
 import { invalidField, parseRequest } from './chat/request.ts';
@@ -19,7 +19,7 @@ const NANO = 1_000_000_000n;
 export type EstimateFields = Readonly<Record<string, unknown>>;
 
 export interface Estimate {
-  entry: CatalogueEntry;
+  entry: TokenEntry;
   /** The least that an answer costs: the input, read from a cache, and one token out. */
   min: NanoUsd;
   /** With as much output as such requests usually have. */
@@ -43,7 +43,7 @@ export function estimate(
   if (typeof model !== 'string' || model === '') {
     throw invalidField('model', 'must be the name of a model, such as those of GET /v1/models');
   }
-  const entry = catalogue.entry(model);
+  const entry = requireTokens(catalogue.entry(model));
   const modality = fields['modality'] ?? entry.model.type;
   if (modality !== entry.model.type && !(modality === 'chat' && entry.model.type === 'text')) {
     throw invalidField('modality', `must be ${entry.model.type}, as this model is, or be left out`);
@@ -92,7 +92,7 @@ export function largestOutput(
 
 function inputTokensOf(
   fields: EstimateFields,
-  entry: CatalogueEntry,
+  entry: TokenEntry,
   assumed: Record<string, number | string>,
 ): number {
   const said = whole(fields, 'input_tokens', MAX_INPUT_TOKENS);
@@ -113,7 +113,7 @@ function inputTokensOf(
 
 function outputLimitOf(
   fields: EstimateFields,
-  { model }: CatalogueEntry,
+  { model }: TokenEntry,
   assumed: Record<string, number | string>,
 ): number {
   if (model.type === 'embedding') return 0;

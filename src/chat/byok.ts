@@ -2,7 +2,7 @@
  * Requests that go over a key of their owner's own (BYOK): over which channels, with which credentials, at which fee. Who stored a key
  * for a vendor of the model goes over it or gets an error: never over the operator's key instead, which costs the price.
  */
-import type { CatalogueEntry } from '../catalogue.ts';
+import type { TokenEntry } from '../catalogue.ts';
 import type { ChannelConfig } from '../config/config.ts';
 import { BUILT_IN_VENDORS } from '../config/vendors.ts';
 import { AppError } from '../errors.ts';
@@ -17,7 +17,7 @@ const CREDENTIAL =
 const BAD_KEY = /api[ _]key[ _](?:not valid|invalid)|(?:incorrect|invalid) api[ _]key/i;
 
 export interface OwnChoice {
-  entry: CatalogueEntry;
+  entry: TokenEntry;
   routes: readonly Route[];
 }
 
@@ -25,7 +25,7 @@ export class Byok {
   readonly #vault: Vault;
   readonly #routing: Routing;
   #fee: ByokFee;
-  #entries = new WeakMap<CatalogueEntry, CatalogueEntry>();
+  #entries = new WeakMap<TokenEntry, TokenEntry>();
   /** They go with the vault's cache, which every change empties. */
   readonly #keyed = new WeakMap<OwnKey, WeakMap<ChannelConfig, ChannelConfig>>();
 
@@ -61,7 +61,7 @@ export class Byok {
   }
 
   /** Null where none of the keys is for a vendor of this model. Errors: provider_key_refused, no_channel. */
-  choose(entry: CatalogueEntry, groups: readonly string[], keys: OwnKeys): OwnChoice | null {
+  choose(entry: TokenEntry, groups: readonly string[], keys: OwnKeys): OwnChoice | null {
     if (!keys.size) return null;
     const fits = ({ vendor }: ChannelConfig) => vendor !== null && keys.has(vendor);
     const routes = this.#routing.owned(entry.model, groups, fits);
@@ -78,7 +78,7 @@ export class Byok {
     return { ...route, own: { vendor: key.vendor, keyed } };
   }
 
-  #atFee(entry: CatalogueEntry): CatalogueEntry {
+  #atFee(entry: TokenEntry): TokenEntry {
     let atFee = this.#entries.get(entry);
     if (!atFee) {
       atFee = { ...entry, price: feePrice(entry.price, this.#fee) };

@@ -2,7 +2,7 @@
  * The path of one synchronous chat request: price the ceiling, hold it, pick a channel, pass the bytes, meter them, charge what was
  * used. See docs/money.md, "What is charged".
  */
-import type { Catalogue, CatalogueEntry } from '../catalogue.ts';
+import type { Catalogue, CatalogueEntry, TokenEntry } from '../catalogue.ts';
 import { AppError } from '../errors.ts';
 import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
@@ -92,10 +92,11 @@ export class Chat {
     const parsed = this.kind.parse(body);
     const quoteId = parsed.quoteId ?? terms.quoteId;
     const quoted = quoteId === null ? null : this.#options.quotes.open(quoteId);
-    const listed = quoted
-      ? quotedEntry(catalogue, parsed.request.model, quoted)
-      : catalogue.entry(parsed.request.model);
-    if (listed.model.type !== this.kind.type) throw invalidField('model', this.kind.refusal);
+    const listed = this.#ofKind(
+      quoted
+        ? quotedEntry(catalogue, parsed.request.model, quoted)
+        : catalogue.entry(parsed.request.model),
+    );
     requireModel(rules, listed.model);
     const groups = groupsOf(rules);
     const own = keys && byok.choose(listed, groups, keys);
@@ -126,15 +127,22 @@ export class Chat {
     const parsed = this.kind.parse(body);
     const { catalogue, quotes } = this.#options;
     const { model } = parsed.request;
-    if (parsed.quoteId === null) return planRequest(parsed, catalogue.entry(model));
+    if (parsed.quoteId === null) return planRequest(parsed, this.#ofKind(catalogue.entry(model)));
     const quoted = quotes.open(parsed.quoteId);
-    return quotedPlan(parsed, quotedEntry(catalogue, model, quoted), quoted);
+    return quotedPlan(parsed, this.#ofKind(quotedEntry(catalogue, model, quoted)), quoted);
   }
 
   #planPrefix(body: Buffer, wholeBytes: number): Plan | null {
     const facts = peekRequest(body);
     const { catalogue } = this.#options;
-    return facts && planPrefix({ body, wholeBytes }, facts, catalogue.entry(facts.model));
+    return (
+      facts && planPrefix({ body, wholeBytes }, facts, this.#ofKind(catalogue.entry(facts.model)))
+    );
+  }
+
+  #ofKind(entry: CatalogueEntry): TokenEntry {
+    if (entry.kind === 'tokens' && entry.model.type === this.kind.type) return entry;
+    throw invalidField('model', this.kind.refusal);
   }
 
   async #reserve(

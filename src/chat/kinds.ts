@@ -1,5 +1,5 @@
 /** What takes the path of a chat request: chats, and embeddings, whose answer is one JSON body priced by its input. */
-import type { ModelConfig } from '../config/config.ts';
+import type { TokenModel } from '../config/config.ts';
 import { findProvider } from '../providers/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import { parseEmbeddings } from './embeddings.ts';
@@ -7,7 +7,7 @@ import { type ParsedRequest, parseRequest } from './request.ts';
 
 export interface Kind {
   /** Of the models that it is asked of. */
-  type: ModelConfig['type'];
+  type: TokenModel['type'];
   /** What is sold, for people. */
   description: string;
   /** Says of another model what it cannot do. */

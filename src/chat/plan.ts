@@ -1,5 +1,5 @@
 /** What one request may cost, and what of it a smaller hold still covers. */
-import type { CatalogueEntry } from '../catalogue.ts';
+import type { TokenEntry } from '../catalogue.ts';
 import type { NanoUsd } from '../money.ts';
 import { affordableOutput, ceilingOf } from '../pricing/tokens.ts';
 import type { ChatRequest } from '../providers/provider.ts';
@@ -8,7 +8,7 @@ import { estimateText, inputTokens } from '../tokens.ts';
 import type { ParsedRequest } from './request.ts';
 
 export interface Plan {
-  entry: CatalogueEntry;
+  entry: TokenEntry;
   /** Never low. */
   inputTokens: number;
   /** Per choice: the caller's or the model's default, at most the model's greatest. */
@@ -23,14 +23,14 @@ export interface Plan {
 
 export type Facts = Pick<ChatRequest, 'outputLimit' | 'n'>;
 
-export function planRequest({ request, media }: ParsedRequest, entry: CatalogueEntry): Plan {
+export function planRequest({ request, media }: ParsedRequest, entry: TokenEntry): Plan {
   return planText(request.body, { request, media }, entry);
 }
 
 function planText(
   body: Buffer,
   { request, media }: Pick<ParsedRequest, 'request' | 'media'>,
-  entry: CatalogueEntry,
+  entry: TokenEntry,
 ): Plan {
   const text = estimateText(body);
   return plan(entry, request, inputTokens(text, media.images, media.imageBytes));
@@ -43,7 +43,7 @@ const UNREAD_MARGIN = 1.1;
 export function planPrefix(
   { body, wholeBytes }: { body: Buffer; wholeBytes: number },
   facts: Facts,
-  entry: CatalogueEntry,
+  entry: TokenEntry,
 ): Plan {
   const text = estimateText(body);
   const read = inputTokens(text, text.dataRuns, text.dataBytes);
@@ -52,7 +52,7 @@ export function planPrefix(
   return plan(entry, facts, read + rest);
 }
 
-function plan(entry: CatalogueEntry, facts: Facts, input: number): Plan {
+function plan(entry: TokenEntry, facts: Facts, input: number): Plan {
   const { model, price } = entry;
   const outputLimit = Math.min(facts.outputLimit ?? model.defaultOutput, model.maxOutput);
   const cost = (limit: number) => ceilingOf(price, input, limit * facts.n);
@@ -78,7 +78,7 @@ export function canonicalBody(body: Buffer): Buffer {
 }
 
 /** A plan under a quote, which binds both: the request is no larger, and costs no more. Errors: invalid_request. */
-export function quotedPlan(parsed: ParsedRequest, entry: CatalogueEntry, quoted: Quoted): Plan {
+export function quotedPlan(parsed: ParsedRequest, entry: TokenEntry, quoted: Quoted): Plan {
   const plan = planText(canonicalBody(parsed.request.body), parsed, entry);
   if (
     plan.inputTokens > quoted.inputTokens ||

@@ -2,6 +2,8 @@
 import type { NanoUsd } from '../money.ts';
 import type { LogLevel } from '../log.ts';
 import type { ByokFee } from '../pricing/byok.ts';
+import type { MediaPrices } from '../pricing/media.ts';
+import type { PriceList } from '../pricing/rules.ts';
 import type { TokenPrices } from '../pricing/tokens.ts';
 
 export type Mode = 'live' | 'sandbox';
@@ -102,26 +104,150 @@ export interface ChannelConfig {
   baseUrl: string;
   apiKey: string | null;
   headers: Record<string, string>;
+  /** Of the dialect's own; lower case. */
+  removeHeaders: string[];
+  /** Changes to the fields of every request: values are JSON text. */
+  params: { set: Record<string, string>; remove: string[] };
   group: string;
   priority: number;
   weight: number;
+  /** Requests under way at once. */
   concurrency: number;
+  /** Those that wait, and for how long at most. */
+  queue: { size: number; waitMs: number };
+  /** Statuses after which another channel is asked; null: all but those that refuse the request itself. */
+  retryOn: number[] | null;
+  /** What a status means here, where that is not the usual. */
+  statusMap: Record<number, Verdict>;
   timeout: { firstByteMs: number; idleMs: number; totalMs: number };
   onDisconnect: 'abort' | 'drain';
   outputLimitField: 'max_tokens' | 'max_completion_tokens';
+  /** Whether `stream_options` may be sent, to ask for usage. */
+  streamOptions: boolean;
+  /** Where its answers say what they cost the operator; null: nowhere. */
+  reportedCost: ReportedCost | null;
+  /** Of its videos. */
+  dialect: VideoDialect;
   vendor: string | null;
 }
 
-export interface ModelConfig {
+/** What a status says: try again later, the channel failed, or the request is at fault. */
+export type Verdict = 'busy' | 'sick' | 'refused';
+export type VideoDialect = 'openai' | 'openrouter' | 'xai';
+export type ReportedCost =
+  'usage.cost' | 'usage.cost_in_usd_ticks' | 'cost.usd' | 'x-litellm-response-cost';
+
+export type ModelConfig = TokenModel | MediaModel;
+export type MediaType = (typeof MEDIA_TYPES)[number];
+
+/** Everything that is sold by other units than tokens of text. */
+export const MEDIA_TYPES = [
+  'image',
+  'image_edit',
+  'upscale',
+  'background_remove',
+  'tts',
+  'stt',
+  'music',
+  'sound',
+  'video',
+] as const;
+
+interface ModelBase {
   id: string;
-  type: 'text' | 'embedding';
+  /** For people; null: the id. */
+  name: string | null;
+  description: string | null;
+  /** Other names that it is asked for by. */
+  aliases: string[];
+  /** What it can do, in words of the operator's: tools, vision, json_schema … */
+  capabilities: string[];
+  /** Roles that it fills, such as default: GET /api/v1/models/traits. */
+  traits: string[];
   /** Whose rate limits hold for it; absent: those of its type. */
   tier?: string;
+  routes: RouteConfig[];
+  /** Where the price was read, and when. */
+  source?: string;
+  asOf?: string;
+}
+
+export interface TokenModel extends ModelBase {
+  type: 'text' | 'embedding';
   context: number;
   maxOutput: number;
   defaultOutput: number;
-  routes: { channel: string; model: string }[];
   price: TokenPrices;
+}
+
+export interface MediaModel extends ModelBase {
+  type: MediaType;
+  params: MediaParams;
+  price: MediaPrices;
+}
+
+export interface RouteConfig {
+  channel: string;
+  /** Its name at that server. */
+  model: string;
+  /** What the operator pays there: a price list, or what the upstream says. Absent: not known. */
+  cost?: CostConfig;
+}
+
+export type CostConfig = { from: 'rules'; prices: PriceList } | { from: 'upstream' };
+
+/**
+ * What may be asked for. An empty list says nothing: then the rules must not depend on it. What rules name and `params` does not was
+ * filled in from the rules when the file was read.
+ */
+export interface MediaParams {
+  sizes: string[];
+  resolutions: string[];
+  qualities: string[];
+  aspectRatios: string[];
+  /** Seconds; any of these, or any within `duration`. */
+  durations: number[];
+  duration: { min: number; max: number } | null;
+  /** Frames a second; the first one where nobody asks. */
+  fps: number[];
+  /** true: as the caller asks; 'always': it always has sound. */
+  audio: boolean | 'always';
+  /** "2x", "4x". */
+  factors: string[];
+  maxN: number;
+  inputModes: InputMode[];
+  maxInputImages: number;
+  maxInputSeconds: number;
+  maxCharacters: number;
+  voices: string[];
+  formats: string[];
+  styles: string[];
+  /** Width and height by size, by "resolution aspect_ratio" or by resolution. */
+  pixels: Record<string, [width: number, height: number]>;
+  /** The most output tokens of one image, by "size quality", size or quality; '' for any. */
+  outputTokens: Record<string, number>;
+  /** The most tokens that a second of sound is, in and out. */
+  tokensPerSecond: { input: number; output: number };
+  /** What is taken for what the caller leaves out; else the first of its list. */
+  defaults: MediaDefaults;
+  typicalRuntimeMs: number | null;
+  maxRuntimeMs: number;
+}
+
+export type InputMode = 'text' | 'image' | 'video' | 'audio';
+
+export interface MediaDefaults {
+  n?: number;
+  size?: string;
+  resolution?: string;
+  quality?: string;
+  aspectRatio?: string;
+  duration?: number;
+  fps?: number;
+  audio?: boolean;
+  factor?: string;
+  voice?: string;
+  format?: string;
 }
 
 export interface LimitsConfig {
@@ -129,6 +255,8 @@ export interface LimitsConfig {
   headerBytes: number;
   upstreamBodyBytes: number;
   sseLineBytes: number;
+  /** How long requests of one beginning keep to a channel, for its prompt cache; 0: never. */
+  stickyMs: number;
   /** How long a stream may be silent before its first word until a comment is sent; 0: never. */
   sseKeepAliveMs: number;
   connections: number;

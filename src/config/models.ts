@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Rule, When } from '../pricing/rules.ts';
 import { compilePrice, type TokenPrices, type TokenUnit } from '../pricing/tokens.ts';
-import type { ModelConfig } from './config.ts';
+import type { ModelConfig, RouteConfig, TokenModel } from './config.ts';
 import type { Faults, Path } from './fault.ts';
 import { nearest } from './fault.ts';
 import type { RawModel, RawPrices } from './raw.ts';
@@ -69,6 +69,11 @@ function readModel(
   return {
     id: raw.id ?? '',
     type: raw.type,
+    name: null,
+    description: null,
+    aliases: [],
+    capabilities: [],
+    traits: [],
     ...(raw.tier !== undefined && { tier: raw.tier }),
     context: raw.context ?? 0,
     maxOutput,
@@ -94,7 +99,7 @@ function readOutput(
   raw: RawModel,
   path: Path,
   faults: Faults,
-): Pick<ModelConfig, 'maxOutput' | 'defaultOutput'> {
+): Pick<TokenModel, 'maxOutput' | 'defaultOutput'> {
   if (raw.type === 'embedding') {
     for (const name of ['max_output', 'default_output'] as const) {
       if (raw[name] !== undefined)
@@ -120,11 +125,11 @@ function readRoutes(
   path: Path,
   channelIds: ReadonlySet<string> | null,
   faults: Faults,
-): ModelConfig['routes'] {
+): RouteConfig[] {
   return (raw.routes ?? []).flatMap((route, n) => {
     const at = [...path, 'routes', n];
     const { channel, model = raw.id ?? '', cost } = route ?? {};
-    if (cost !== undefined) readRules(cost, [...at, 'cost'], faults);
+    const rules = cost === undefined ? [] : readRules(cost, [...at, 'cost'], faults);
     if (channel === undefined) return [];
     if (channelIds !== null && !channelIds.has(channel)) {
       const meant = nearest(channel, channelIds);
@@ -134,11 +139,12 @@ function readRoutes(
           : `did you mean ${meant}?`;
       faults.add([...at, 'channel'], `must be the id of a channel; ${hint}`);
     }
-    return [{ channel, model }];
+    const prices = { rules, markup: cost?.markup ?? '1', minCharge: cost?.min_charge ?? '0' };
+    return [{ channel, model, ...(cost !== undefined && { cost: { from: 'rules', prices } }) }];
   });
 }
 
-function readPrice(raw: RawModel, path: Path, faults: Faults): ModelConfig['price'] {
+function readPrice(raw: RawModel, path: Path, faults: Faults): TokenPrices {
   const at = [...path, 'price'];
   const rules = readRules(raw.price, at, faults);
   const prices = {

@@ -336,6 +336,11 @@ describe('the catalogue', () => {
   const model = {
     id: 'm',
     type: 'text' as const,
+    name: null,
+    description: null,
+    aliases: [],
+    capabilities: [],
+    traits: [],
     context: 1,
     maxOutput: 1,
     defaultOutput: 1,

@@ -6,7 +6,7 @@ import { Catalogue } from '../../src/catalogue.ts';
 import type { ChatCall } from '../../src/chat/call.ts';
 import { Byok } from '../../src/chat/byok.ts';
 import { Chat } from '../../src/chat/chat.ts';
-import type { ChannelConfig, ModelConfig } from '../../src/config/config.ts';
+import type { ChannelConfig, TokenModel } from '../../src/config/config.ts';
 import { AppError } from '../../src/errors.ts';
 import type { Log, LogFields } from '../../src/log.ts';
 import { Quotes } from '../../src/quotes.ts';
@@ -19,9 +19,14 @@ import { startUpstream, type TestUpstream } from './upstream.ts';
 export const KEY = 'sk-upstream-0123456789abcdef';
 
 /** 1 nano-dollar an input token, 10 an output token: charges can be read off the counts. */
-export const MODEL: ModelConfig = {
+export const MODEL: TokenModel = {
   id: 'm1',
   type: 'text',
+  name: null,
+  description: null,
+  aliases: [],
+  capabilities: [],
+  traits: [],
   context: 100_000,
   maxOutput: 1_000,
   defaultOutput: 100,
@@ -42,13 +47,21 @@ export function channel(baseUrl: string, more: Partial<ChannelConfig> = {}): Cha
     baseUrl,
     apiKey: KEY,
     headers: {},
+    removeHeaders: [],
+    params: { set: {}, remove: [] },
     group: 'default',
     priority: 0,
     weight: 1,
     concurrency: 256,
+    queue: { size: 1_024, waitMs: 5_000 },
+    retryOn: null,
+    statusMap: {},
     timeout: { firstByteMs: 5_000, idleMs: 5_000, totalMs: 20_000 },
     onDisconnect: 'abort',
     outputLimitField: 'max_tokens',
+    streamOptions: true,
+    reportedCost: null,
+    dialect: 'openai',
     vendor: null,
     ...more,
   };
@@ -56,7 +69,7 @@ export function channel(baseUrl: string, more: Partial<ChannelConfig> = {}): Cha
 
 export interface RigOptions {
   channel?: Partial<ChannelConfig>;
-  model?: Partial<ModelConfig>;
+  model?: Partial<TokenModel>;
   limits?: Partial<{ sseLineBytes: number; sseKeepAliveMs: number; upstreamBodyBytes: number }>;
   /** Instead of the scripted upstream. */
   baseUrl?: string;

@@ -1,5 +1,5 @@
 /** GET /v1/models and /v1/models/{id}: OpenAI's list, with what an agent needs to choose by. */
-import type { Catalogue } from '../../catalogue.ts';
+import { type Catalogue, isMedia } from '../../catalogue.ts';
 import type { ModelConfig } from '../../config/config.ts';
 import { type Context, sendJson } from '../request.ts';
 
@@ -26,8 +26,10 @@ function described(model: ModelConfig): Record<string, unknown> {
     created: CREATED,
     owned_by: OWNER,
     type: model.type,
-    context_window: model.context,
-    max_output_tokens: model.maxOutput,
+    ...(!isMedia(model) && {
+      context_window: model.context,
+      max_output_tokens: model.maxOutput,
+    }),
     pricing: pricingOf(model),
   };
 }

@@ -1,5 +1,5 @@
 /** GET /api/v1/models?type=: Venice's list. */
-import type { Catalogue } from '../../catalogue.ts';
+import { type Catalogue, isMedia } from '../../catalogue.ts';
 import type { ModelConfig } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { Rule } from '../../pricing/rules.ts';
@@ -41,11 +41,13 @@ function described(model: ModelConfig): Record<string, unknown> {
     created: CREATED,
     owned_by: OWNER,
     type: model.type,
-    context_length: model.context,
+    ...(!isMedia(model) && { context_length: model.context }),
     model_spec: {
       name: model.id,
-      availableContextTokens: model.context,
-      maxCompletionTokens: model.maxOutput,
+      ...(!isMedia(model) && {
+        availableContextTokens: model.context,
+        maxCompletionTokens: model.maxOutput,
+      }),
       pricing: Object.fromEntries(
         model.price.rules.flatMap((rule) => pricing(rule, model.price.markup ?? '1')),
       ),

@@ -1,6 +1,7 @@
 /** GET /api/v1/billing/usage-analytics, Venice's: what an account used by day, by model and by key. */
 import { z } from 'zod';
 import type { Catalogue } from '../../catalogue.ts';
+import type { ModelConfig } from '../../config/config.ts';
 import type { Clock } from '../../clock.ts';
 import { formatBigUsd } from '../../money.ts';
 import {
@@ -96,7 +97,19 @@ export function usageAnalytics({ usage, catalogue, clock }: UsageAnalyticsOption
   });
 }
 
-const MODEL_TYPES = { text: 'LLM', embedding: 'EMBEDDING' };
+const MODEL_TYPES: Record<ModelConfig['type'], string> = {
+  text: 'LLM',
+  embedding: 'EMBEDDING',
+  image: 'IMAGE',
+  image_edit: 'IMAGE',
+  upscale: 'IMAGE',
+  background_remove: 'IMAGE',
+  tts: 'TTS',
+  stt: 'ASR',
+  music: 'MUSIC',
+  sound: 'MUSIC',
+  video: 'VIDEO',
+};
 
 function spanOf(asked: Query, nowMs: number): Span & { lookback: string } {
   const { lookback = '7d', startDate, endDate } = asked;
