@@ -63,12 +63,14 @@ function describeFacilitator(facilitator: FacilitatorConfig): Record<string, unk
 }
 
 function describeChannel(channel: ChannelConfig): Record<string, unknown> {
-  const headers = Object.fromEntries(Object.keys(channel.headers).map((name) => [name, SET]));
+  const names = (fields: object) =>
+    Object.fromEntries(Object.keys(fields).map((name) => [name, SET]));
   return {
     ...channel,
     baseUrl: shownUrl(channel.baseUrl),
     apiKey: masked(channel.apiKey),
-    headers,
+    headers: names(channel.headers),
+    params: { ...channel.params, set: names(channel.params.set) },
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Range } from '../pricing/rules.ts';
 import type { TokenUnit } from '../pricing/tokens.ts';
+import type { ReportedCost, Verdict, VideoDialect } from './config.ts';
 
 export interface RawFile {
   server: {
@@ -22,6 +23,7 @@ export interface RawFile {
     | 'upstream_body_bytes'
     | 'sse_line_bytes'
     | 'sse_keep_alive_ms'
+    | 'sticky_ms'
     | 'connections'
     | 'headers_timeout_ms'
     | 'request_timeout_ms'
@@ -83,10 +85,18 @@ export interface RawChannel {
   base_url?: string;
   api_key: string | null;
   headers: Record<string, string>;
+  remove_headers: (string | undefined)[];
+  params: { set: Record<string, unknown>; remove: (string | undefined)[] };
   group: string;
   priority: number;
   weight: number;
   concurrency: number;
+  queue: { size: number; wait_ms: number };
+  retry_on?: (number | string | undefined)[];
+  status_map: Record<string, Verdict | undefined>;
+  stream_options?: boolean;
+  reported_cost?: ReportedCost | 'none';
+  dialect?: VideoDialect;
   timeout: { first_byte_ms: number; idle_ms: number; total_ms: number };
   on_disconnect: 'abort' | 'drain';
   output_limit_field?: 'max_tokens' | 'max_completion_tokens';

@@ -1,19 +1,38 @@
-/** Vendors by the hosts of their APIs: whose keys fit a channel that does not say so. */
+/** What is known of servers by the hosts of their APIs: whose keys fit a channel, and how they differ from OpenAI's own. */
+import type { ReportedCost, VideoDialect } from './config.ts';
 
-const HOSTS: Record<string, string> = {
-  'api.openai.com': 'openai',
-  'api.anthropic.com': 'anthropic',
-  'generativelanguage.googleapis.com': 'google',
-  'api.x.ai': 'x-ai',
-  'openrouter.ai': 'openrouter',
-  'api.minimax.io': 'minimax',
-  'api.minimaxi.com': 'minimax',
-  'api.minimax.chat': 'minimax',
-  'api.groq.com': 'groq',
-  'api.together.xyz': 'together',
-  'api.deepseek.com': 'deepseek',
-  'api.venice.ai': 'venice',
+export interface HostFacts {
+  vendor: string | null;
+  /** Absent: openai. */
+  dialect?: VideoDialect;
+  reportedCost?: ReportedCost;
+  /** False: they are refused, and usage comes without being asked for. Absent: true. */
+  streamOptions?: false;
+  /** Reasoning models there refuse max_tokens; most other servers know nothing else. */
+  outputLimitField?: 'max_completion_tokens';
+}
+
+const HOSTS: Record<string, HostFacts> = {
+  'api.openai.com': { vendor: 'openai', outputLimitField: 'max_completion_tokens' },
+  'api.anthropic.com': { vendor: 'anthropic' },
+  'generativelanguage.googleapis.com': { vendor: 'google' },
+  'api.x.ai': { vendor: 'x-ai', dialect: 'xai', reportedCost: 'usage.cost_in_usd_ticks' },
+  'openrouter.ai': { vendor: 'openrouter', dialect: 'openrouter', reportedCost: 'usage.cost' },
+  'api.minimax.io': { vendor: 'minimax' },
+  'api.minimaxi.com': { vendor: 'minimax' },
+  'api.minimax.chat': { vendor: 'minimax' },
+  'api.groq.com': { vendor: 'groq' },
+  'api.together.xyz': { vendor: 'together' },
+  'api.deepseek.com': { vendor: 'deepseek' },
+  'api.mistral.ai': { vendor: 'mistral', streamOptions: false },
+  'api.venice.ai': { vendor: 'venice', reportedCost: 'cost.usd' },
+  'api.elevenlabs.io': { vendor: 'elevenlabs' },
+  'queue.fal.run': { vendor: 'fal' },
+  'api.replicate.com': { vendor: 'replicate' },
+  'ark.ap-southeast.bytepluses.com': { vendor: 'modelark' },
+  'ark.cn-beijing.volces.com': { vendor: 'modelark' },
 };
+const UNKNOWN: HostFacts = { vendor: null };
 
 /** Their keys can be stored whatever channels there are. */
 export const BUILT_IN_VENDORS = [
@@ -27,8 +46,9 @@ export const BUILT_IN_VENDORS = [
 
 export const VENDOR = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
-export function vendorOfHost(host: string): string | null {
-  return HOSTS[host] ?? null;
+/** Of this very host, not of those that end like it. */
+export function factsOfHost(host: string): HostFacts {
+  return (Object.hasOwn(HOSTS, host) ? HOSTS[host] : undefined) ?? UNKNOWN;
 }
 
 /** One spelling for each. */

@@ -27,7 +27,6 @@ const UPSTREAMS = [
     key: 'OPENROUTER_API_KEY',
     address: 'OPENROUTER_BASE_URL',
     baseUrl: 'https://openrouter.ai/api/v1',
-    outputLimitField: 'max_tokens',
   },
   {
     id: 'anthropic',
@@ -35,7 +34,83 @@ const UPSTREAMS = [
     key: 'ANTHROPIC_API_KEY',
     address: 'ANTHROPIC_BASE_URL',
     baseUrl: 'https://api.anthropic.com/v1',
-    outputLimitField: 'max_tokens',
+  },
+  {
+    id: 'gemini',
+    provider: 'openai',
+    key: 'GEMINI_API_KEY',
+    address: 'GEMINI_BASE_URL',
+    baseUrl: 'https://generativelanguage.googleapis.com/v1beta/openai',
+  },
+  {
+    id: 'xai',
+    provider: 'openai',
+    key: 'XAI_API_KEY',
+    address: 'XAI_BASE_URL',
+    baseUrl: 'https://api.x.ai/v1',
+  },
+  {
+    id: 'groq',
+    provider: 'openai',
+    key: 'GROQ_API_KEY',
+    address: 'GROQ_BASE_URL',
+    baseUrl: 'https://api.groq.com/openai/v1',
+  },
+  {
+    id: 'together',
+    provider: 'openai',
+    key: 'TOGETHER_API_KEY',
+    address: 'TOGETHER_BASE_URL',
+    baseUrl: 'https://api.together.xyz/v1',
+  },
+  {
+    id: 'deepseek',
+    provider: 'openai',
+    key: 'DEEPSEEK_API_KEY',
+    address: 'DEEPSEEK_BASE_URL',
+    baseUrl: 'https://api.deepseek.com/v1',
+  },
+  {
+    id: 'mistral',
+    provider: 'openai',
+    key: 'MISTRAL_API_KEY',
+    address: 'MISTRAL_BASE_URL',
+    baseUrl: 'https://api.mistral.ai/v1',
+  },
+  {
+    id: 'venice',
+    provider: 'venice',
+    key: 'VENICE_API_KEY',
+    address: 'VENICE_BASE_URL',
+    baseUrl: 'https://api.venice.ai/api/v1',
+  },
+  {
+    id: 'elevenlabs',
+    provider: 'elevenlabs',
+    key: 'ELEVENLABS_API_KEY',
+    address: 'ELEVENLABS_BASE_URL',
+    baseUrl: 'https://api.elevenlabs.io/v1',
+  },
+  {
+    id: 'fal',
+    provider: 'fal',
+    key: 'FAL_KEY',
+    address: 'FAL_BASE_URL',
+    baseUrl: 'https://queue.fal.run',
+  },
+  {
+    id: 'replicate',
+    provider: 'replicate',
+    key: 'REPLICATE_API_TOKEN',
+    address: 'REPLICATE_BASE_URL',
+    baseUrl: 'https://api.replicate.com/v1',
+  },
+  {
+    id: 'modelark',
+    provider: 'modelark',
+    key: 'ARK_API_KEY',
+    address: 'ARK_BASE_URL',
+    baseUrl: 'https://ark.ap-southeast.bytepluses.com/api/v3',
   },
 ];
 
@@ -63,7 +138,7 @@ export function channelsFrom(environment: Environment, faults: Faults): Record<s
       provider: upstream.provider,
       base_url: text(environment, upstream.address) ?? upstream.baseUrl,
       api_key: key,
-      output_limit_field: upstream.outputLimitField,
+      ...(upstream.outputLimitField && { output_limit_field: upstream.outputLimitField }),
     });
   }
   return channels;

@@ -266,8 +266,8 @@ describe('settings of the file', () => {
       'channels[0].base_url',
     ],
     [
-      'a provider of a later release',
-      changed('provider: openai', 'provider: replicate'),
+      'a provider that there is not',
+      changed('provider: openai', 'provider: replicated'),
       'channels[0].provider',
     ],
     ['an empty API key (K-13)', changed('sk-test-key', '""'), 'channels[0].api_key'],
