@@ -11,6 +11,7 @@ import * as vault from './migrations/0004-vault.ts';
 import * as usage from './migrations/0005-usage.ts';
 import * as payouts from './migrations/0006-payouts.ts';
 import * as quotes from './migrations/0007-quotes.ts';
+import * as tasks from './migrations/0008-tasks.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -67,6 +68,7 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0005-usage': (db) => usage.up(db, sqliteDdl),
   '0006-payouts': (db) => payouts.up(db, sqliteDdl),
   '0007-quotes': (db) => quotes.up(db, sqliteDdl),
+  '0008-tasks': (db) => tasks.up(db, sqliteDdl),
 };
 
 /** Brings the tables to this program's version; throws when a newer program has been here. */
@@ -83,6 +85,29 @@ export async function migrate(database: Database): Promise<void> {
   const migrator = new Migrator({ db: database.db, provider });
   const { error } = await migrator.migrateToLatest();
   if (error) throw new Error(`the database cannot be brought up to date: ${text(error)}`);
+}
+
+/** Writes a whole, consistent copy of a database that may be in use to `into`, which must not exist. */
+export async function copyDatabase(file: string, into: string): Promise<void> {
+  const source = openDatabase(file, 'read');
+  try {
+    await sql`vacuum into ${into}`.execute(source.db);
+  } finally {
+    await source.close();
+  }
+}
+
+/** The last migration that a database has had; throws where a newer program has been here. */
+export async function schemaOf(database: Database): Promise<string> {
+  const { rows } = await sql<{ name: string }>`
+    select name from kysely_migration order by name`.execute(database.db);
+  const unknown = rows.find(({ name }) => !Object.hasOwn(MIGRATIONS, name));
+  if (unknown) {
+    throw new Error(
+      `It was written by a newer Farebox (${unknown.name}): restore it with that one.`,
+    );
+  }
+  return rows.at(-1)?.name ?? '';
 }
 
 /** The database's own full check; [] when it finds nothing wrong. */

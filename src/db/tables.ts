@@ -25,6 +25,8 @@ export interface Tables {
   media: MediaRow;
   webhook_secrets: WebhookSecretRow;
   webhook_deliveries: DeliveryRow;
+  tasks: TaskRow;
+  task_events: TaskEventRow;
 }
 
 export interface AccountRow {
@@ -373,4 +375,83 @@ export interface DeliveryRow {
   last_error: string | null;
   created_at: number;
   delivered_at: number | null;
+}
+
+/** A media task: the row is the job. */
+export interface TaskRow {
+  id: string;
+  account_id: string;
+  /** Null for a request that a wallet signed itself. */
+  key_id: string | null;
+  /** Name of the principal that asked. */
+  owner: string;
+  kind: 'image' | 'video' | 'music';
+  type: string;
+  model: string;
+  request_id: string;
+  /** What may be served by the same channels: model and groups. */
+  lane: string;
+  /** The lane while it waits to be handed on; null before and after. */
+  queue: string | null;
+  /** Higher first, within an account. */
+  priority: number;
+  channel_id: string | null;
+  upstream_model: string | null;
+  /** JSON list of channels that it was tried on. */
+  tried: string;
+  /** The caller's fields, sealed; null once it has ended. */
+  sealed: string | null;
+  /** Sealed. */
+  callback: string | null;
+  /** JSON of what prices it: see tasks/priced.ts. */
+  priced: string;
+  price_version: string;
+  hold_id: string;
+  held: number;
+  charged: number;
+  state: 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled' | 'expired';
+  /** Whether the upstream has it: `sending` is written before anything goes out. */
+  submit: 'unsent' | 'sending' | 'sent';
+  /** JSON by which the upstream knows it. */
+  ref: string | null;
+  progress: number;
+  /** At the upstream. */
+  queue_position: number | null;
+  /** How often it was handed to a channel. */
+  starts: number;
+  polls: number;
+  /** How often working on it failed for reasons of ours. */
+  crashes: number;
+  /** Since when the upstream does not know it, or its result cannot be had; null while all is well. */
+  troubled_since: number | null;
+  lease_owner: string | null;
+  /** Counts claims: whoever has an older one changes nothing any more. */
+  lease_epoch: number;
+  lease_until: number;
+  /** When it is looked at next, once it was handed on; also after its end while the upstream may still finish it. */
+  next_at: number | null;
+  /** While it waits: when it is given up. Then: when its upstream is. */
+  deadline_at: number;
+  error_code: string | null;
+  error_message: string | null;
+  /** JSON of the units that the upstream says it made. */
+  measured: string | null;
+  /** Decimal US dollars, where the upstream says so. */
+  upstream_cost: string | null;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+/** Something that happened to a task, as its owner is told. */
+export interface TaskEventRow {
+  seq: number;
+  account_id: string;
+  key_id: string | null;
+  task_id: string;
+  /** "task.processing". */
+  type: string;
+  at: number;
+  /** JSON: state, progress and queue position then. */
+  payload: string;
 }
