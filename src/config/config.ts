@@ -26,10 +26,40 @@ export interface Config {
   models: ModelConfig[];
   limits: LimitsConfig;
   creditUsd: NanoUsd;
+  media: MediaConfig;
+  webhooks: WebhooksConfig;
   /** What a request costs that goes over a key of its owner's own, instead of the price. */
   byok: ByokFee;
   /** Where the settings came from, for people: `config check`, `doctor`, the first lines of the log. */
   origin?: ConfigOrigin;
+}
+
+/** Results of tasks, and where they are kept. */
+export interface MediaConfig {
+  store: 'disk' | 's3';
+  retentionMs: number;
+  /** Of one result. */
+  maxBytes: number;
+  /** Null without a bucket; also there while `store` is disk, so that what is in it can still be had. */
+  s3: S3Config | null;
+}
+
+export interface S3Config {
+  bucket: string;
+  /** Without a trailing slash. */
+  endpoint: string;
+  region: string;
+  prefix: string;
+  accessKey: string;
+  secretKey: string;
+}
+
+/** Where callbacks may lead, and links to results. */
+export interface WebhooksConfig {
+  /** CIDRs that may be reached although private. */
+  allowPrivate: string[];
+  /** A 0 among them: all. */
+  ports: number[];
 }
 
 export interface ConfigOrigin {

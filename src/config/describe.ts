@@ -8,7 +8,7 @@ const PLAIN_PART = /^[A-Za-z0-9._-]{0,15}$/;
 
 /** Plain JSON. Amounts are decimal dollars; a secret is '[set]', or null when there is none. */
 export function describeConfig(config: Config): Record<string, unknown> {
-  const { secrets, payments, channels, creditUsd, byok, ...plain } = config;
+  const { secrets, payments, channels, creditUsd, byok, media, ...plain } = config;
   const { networks, ...amounts } = payments;
   return {
     ...plain,
@@ -23,6 +23,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     },
     channels: channels.map(describeChannel),
     creditUsd: usd(creditUsd),
+    media: { ...media, s3: media.s3 && { ...media.s3, accessKey: SET, secretKey: SET } },
     byok: { feePercent: byok.percent, feeUsdPerRequest: usd(byok.perRequest) },
   };
 }

@@ -16,13 +16,14 @@ import {
 } from './environment.ts';
 import { Faults } from './fault.ts';
 import { fillVariables, findFile, parseFile, type ReadFile, readText } from './file.ts';
+import { readMedia, readWebhooks } from './media.ts';
 import { readModels } from './models.ts';
 import { readNetworks } from './networks.ts';
 import { readAmounts } from './payments.ts';
 import type { RawChannel, RawFile, RawModel } from './raw.ts';
 import { demoChannels } from './sandbox.ts';
 import { applySchema } from './schema.ts';
-import { checkCidrs, readLimits, readServer, readSiwx } from './server.ts';
+import { readLimits, readServer, readSiwx } from './server.ts';
 import { channelsFrom, checkRpcNames, networksFrom } from './zero.ts';
 
 export { ConfigError } from './fault.ts';
@@ -59,12 +60,12 @@ export function loadConfig(environment: Environment, options: LoadOptions): Conf
   checkNames(environment, faults);
   checkRpcNames(environment, faults);
   checkDatabaseUrl(environment, faults);
-  checkCidrs(raw.webhooks.allow_private, ['webhooks', 'allow_private'], faults);
   const { channels, models } = readOffer(raw, faults);
   const networks = readNetworks(raw.payments.networks ?? [], mode, environment, faults);
+  const listen = readListen(environment, faults);
   const config: Config = {
     mode,
-    server: readServer(raw.server, readListen(environment, faults), faults),
+    server: readServer(raw.server, listen, faults),
     dataDir,
     logLevel: readLogLevel(environment, faults),
     secrets: readSecrets(environment, faults),
@@ -74,6 +75,8 @@ export function loadConfig(environment: Environment, options: LoadOptions): Conf
     models,
     limits: readLimits(raw.limits),
     creditUsd: readCredit(raw, faults),
+    media: readMedia(raw, faults),
+    webhooks: readWebhooks(raw, { mode, host: listen.host }, faults),
     byok: { percent: raw.byok.fee_percent, perRequest: parseUsd(raw.byok.fee_usd_per_request) },
     origin: { file: file?.path ?? null, isFileFixed: file?.isFixed ?? false, notes },
   };

@@ -34,12 +34,27 @@ export interface RawFile {
     failed_requests: { count: number; seconds: number };
     floods: { unauthorized_per_minute: number; payment_required_per_minute: number };
   };
-  webhooks: { allow_private: (string | undefined)[] };
+  media: {
+    store: 'disk' | 's3';
+    retention_days: number;
+    max_bytes: number;
+    s3?: RawS3;
+  };
+  webhooks: { allow_private: (string | undefined)[]; ports: (number | undefined)[] };
   siwx: {
     replay: 'single-use' | 'session';
     max_age_seconds: number;
     extra_domains: (string | undefined)[];
   };
+}
+
+export interface RawS3 {
+  bucket?: string;
+  endpoint?: string;
+  region: string;
+  access_key?: string;
+  secret_key?: string;
+  prefix: string;
 }
 
 export type RawTier = Record<
