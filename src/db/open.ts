@@ -12,6 +12,8 @@ import * as usage from './migrations/0005-usage.ts';
 import * as payouts from './migrations/0006-payouts.ts';
 import * as quotes from './migrations/0007-quotes.ts';
 import * as tasks from './migrations/0008-tasks.ts';
+import * as media from './migrations/0009-media.ts';
+import * as webhooks from './migrations/0010-webhooks.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -69,6 +71,8 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0006-payouts': (db) => payouts.up(db, sqliteDdl),
   '0007-quotes': (db) => quotes.up(db, sqliteDdl),
   '0008-tasks': (db) => tasks.up(db, sqliteDdl),
+  '0009-media': (db) => media.up(db, sqliteDdl),
+  '0010-webhooks': (db) => webhooks.up(db, sqliteDdl),
 };
 
 /** Brings the tables to this program's version; throws when a newer program has been here. */
