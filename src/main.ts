@@ -11,6 +11,8 @@ const HELP = `farebox COMMAND
   serve          serve (the default)
   demo           start a sandbox and walk through a paid call, from 402 to ledger
   keys           create, list and revoke API keys; reset-admin
+  backup FILE    copy the ledger to a file, also of a server that runs
+  restore FILE   put such a copy in the ledger's place
   verify         check every invariant of the ledger
   config check   say what the settings come to, or everything that is wrong with them
 Each takes --help and --json, and exits with 1 when it fails, 2 when it was called wrongly.`;
@@ -63,6 +65,14 @@ async function run(): Promise<boolean> {
     case 'keys': {
       const { keys, KEYS_HELP } = await import('./cli/keys.ts');
       return isHelp ? say(KEYS_HELP) : keys(command);
+    }
+    case 'backup': {
+      const { backup, BACKUP_HELP } = await import('./cli/backup.ts');
+      return isHelp ? say(BACKUP_HELP) : backup(command);
+    }
+    case 'restore': {
+      const { restore, RESTORE_HELP } = await import('./cli/backup.ts');
+      return isHelp ? say(RESTORE_HELP) : restore(command);
     }
     case 'verify': {
       const { verify, VERIFY_HELP } = await import('./cli/verify.ts');

@@ -65,6 +65,12 @@ export type Evidence =
   /** Not known yet. The same payment may be asked about, or submitted again, at any time. */
   | { state: 'unknown'; reason: string; transaction: string | null };
 
+/** A payment to us that the chain shows, whoever handed it on. */
+export interface FoundPayment {
+  payment: SignedPayment;
+  evidence: Extract<Evidence, { state: 'settled' }>;
+}
+
 /** A payment that was handed to the chain or to a facilitator earlier. */
 export interface Submission {
   payment: SignedPayment;
@@ -152,5 +158,10 @@ export interface Rail {
   signPayout(order: PayoutOrder): Promise<SignedPayment>;
   /** What the chain says of a transfer by whomever; 'failed' when it is another one. Never throws. */
   findTransfer(query: TransferQuery): Promise<Evidence>;
+  /**
+   * Every payment to payTo in blocks since then (Unix ms), for a ledger that was restored from a backup; absent where there is no
+   * chain to ask. Throws where it cannot be read to its end.
+   */
+  paymentsSince?(sinceMs: number): AsyncIterable<FoundPayment>;
   close(): Promise<void>;
 }

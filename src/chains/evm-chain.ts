@@ -11,7 +11,13 @@ import {
 import type { NetworkConfig } from '../config/config.ts';
 import type { SignedPayment } from './chain.ts';
 import { chainIdOf } from './evm-payload.ts';
-import { addressTopic, authorizationStateCall, balanceCall, type RawLog } from './evm-token.ts';
+import {
+  addressTopic,
+  authorizationStateCall,
+  balanceCall,
+  type RawLog,
+  TRANSFER,
+} from './evm-token.ts';
 
 const RPC_TIMEOUT_MS = 8_000;
 const RPC_RETRIES = 1;
@@ -152,12 +158,32 @@ export class EvmChain {
     from: bigint,
     to: bigint,
   ): Promise<RawLog[] | 'refused'> {
-    const filter = {
-      address: payment.asset,
-      fromBlock: numberToHex(from),
-      toBlock: numberToHex(to),
-      topics: [topics, addressTopic(payment.payer), payment.identity],
-    };
+    return this.#logs(
+      payment.asset,
+      [topics, addressTopic(payment.payer), payment.identity],
+      from,
+      to,
+    );
+  }
+
+  /** Transfers of the token to a wallet, in blocks from..to; 'refused' as above. */
+  transferLogs(wallet: string, from: bigint, to: bigint): Promise<RawLog[] | 'refused'> {
+    return this.#logs(this.#network.asset, [TRANSFER, null, addressTopic(wallet)], from, to);
+  }
+
+  /** The call data of a transaction; null while the chain does not hold it. */
+  async input(transaction: string): Promise<string | null> {
+    const found = await this.#ask<{ input: Hex } | null>('eth_getTransactionByHash', [transaction]);
+    return found?.input ?? null;
+  }
+
+  async #logs(
+    address: string,
+    topics: (string | string[] | null)[],
+    from: bigint,
+    to: bigint,
+  ): Promise<RawLog[] | 'refused'> {
+    const filter = { address, fromBlock: numberToHex(from), toBlock: numberToHex(to), topics };
     try {
       return await this.#ask<RawLog[]>('eth_getLogs', [filter]);
     } catch (error) {

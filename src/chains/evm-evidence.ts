@@ -8,9 +8,9 @@ import { type Block, type EvmChain, type Receipt, RpcError } from './evm-chain.t
 import { CANCELLED, USED, readLogs } from './evm-token.ts';
 
 /** Most public endpoints take this much; some take a tenth. */
-const RANGE_BLOCKS = 2_000n;
-const LEAST_RANGE_BLOCKS = 10n;
-const RANGE_SHRINK = 4n;
+export const RANGE_BLOCKS = 2_000n;
+export const LEAST_RANGE_BLOCKS = 10n;
+export const RANGE_SHRINK = 4n;
 const MAX_LOG_CALLS = 60;
 /** How far chain time must be past validBefore: reorganisations may set it back a little. */
 const EXPIRY_MARGIN_SECONDS = 60;
@@ -129,7 +129,7 @@ async function findSpending(
 }
 
 /** A block at or shortly after `timestamp`, found by bisection; the head when that is not later. */
-async function blockAfter(chain: EvmChain, timestamp: number, head: Block): Promise<bigint> {
+export async function blockAfter(chain: EvmChain, timestamp: number, head: Block): Promise<bigint> {
   if (head.timestamp <= timestamp) return head.number;
   let low = 0n;
   let high = head.number;

@@ -23,7 +23,7 @@ const topic = (name: 'AuthorizationUsed' | 'AuthorizationCanceled' | 'Transfer')
   toEventSelector(getAbiItem({ abi: TOKEN_ABI, name }));
 export const USED = topic('AuthorizationUsed');
 export const CANCELLED = topic('AuthorizationCanceled');
-const TRANSFER = topic('Transfer');
+export const TRANSFER = topic('Transfer');
 
 export interface RawLog {
   address: string;
@@ -101,6 +101,34 @@ function isTransferOf(payment: SignedPayment, log: RawLog): boolean {
     /^0x[0-9a-f]{64}$/i.test(log.data) &&
     BigInt(log.data) === payment.amount
   );
+}
+
+/** An authorization that the token used to move its payer's money to a wallet. */
+export interface UsedAuthorization {
+  payer: string;
+  nonce: string;
+  amount: bigint;
+}
+
+/** Every one of a receipt: AuthorizationUsed and, right after it, the Transfer that belongs to it. */
+export function authorizationsTo(asset: string, to: string, logs: RawLog[]): UsedAuthorization[] {
+  const own = logs
+    .filter((log) => log.address.toLowerCase() === asset)
+    .toSorted((a, b) => Number(a.logIndex) - Number(b.logIndex));
+  return own.flatMap((used, index) => {
+    const [kind, authorizer, nonce] = used.topics;
+    const next = own[index + 1];
+    if (!next || !same(kind, USED) || authorizer === undefined || nonce === undefined) return [];
+    const payer = `0x${authorizer.slice(-40).toLowerCase()}`;
+    const isItsTransfer =
+      same(next.topics[0], TRANSFER) && same(next.topics[1], authorizer.toLowerCase());
+    if (!isItsTransfer || payer === to) return [];
+    return transfersTo(asset, to, [next]).map((amount) => ({
+      payer,
+      nonce: nonce.toLowerCase(),
+      amount,
+    }));
+  });
 }
 
 /** What a receipt's logs say reached a wallet, transfer by transfer. */

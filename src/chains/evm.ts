@@ -4,6 +4,7 @@ import type { NetworkConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type {
   Evidence,
+  FoundPayment,
   PaymentRequirements,
   PayoutOrder,
   Rail,
@@ -16,6 +17,7 @@ import type {
 import { EvmChain, RpcError } from './evm-chain.ts';
 import { EmbeddedSettler, readEvidence } from './evm-embedded.ts';
 import { GasWallet } from './evm-gas.ts';
+import { evmPaymentsSince } from './evm-history.ts';
 import { decodeEvmPayment } from './evm-payload.ts';
 import { EvmTreasury, findEvmTransfer } from './evm-treasury.ts';
 import { RemoteSettler } from './evm-remote.ts';
@@ -225,6 +227,11 @@ class EvmRail implements Rail {
       this.#options.log.error('rail_lookup_failed', { network: this.network, error });
       return { state: 'unknown', reason: 'rpc_unavailable', transaction };
     }
+  }
+
+  paymentsSince(sinceMs: number): AsyncIterable<FoundPayment> {
+    if (this.#chain) return evmPaymentsSince(this.#chain, this.#config, sinceMs);
+    throw new RpcError('no rpc_url to read the chain with');
   }
 
   async close(): Promise<void> {}

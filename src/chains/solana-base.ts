@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type {
   Evidence,
+  FoundPayment,
   PaymentRequirements,
   PayoutOrder,
   RailStatus,
@@ -12,6 +13,7 @@ import type {
   TransferQuery,
 } from './chain.ts';
 import { type SolanaChain, unknown } from './solana-chain.ts';
+import { solanaPaymentsSince } from './solana-history.ts';
 import { findSolanaTransfer } from './solana-treasury.ts';
 import { decodeSolanaPayment } from './solana-payload.ts';
 import type { RailOptions } from './rail-options.ts';
@@ -97,6 +99,12 @@ export abstract class SolanaBase {
       this.log.warn('solana.lookup_failed', { network: this.network, error });
       return unknown('rpc_unavailable', transaction);
     }
+  }
+
+  paymentsSince(sinceMs: number): AsyncIterable<FoundPayment> {
+    const chain = this.ownChain();
+    if (chain) return solanaPaymentsSince(chain, this.config, sinceMs);
+    throw new Error('no rpc_url to read the chain with');
   }
 
   async close(): Promise<void> {}

@@ -95,6 +95,8 @@ export async function migrate(database: Database): Promise<void> {
 export async function copyDatabase(file: string, into: string): Promise<void> {
   const source = openDatabase(file, 'read');
   try {
+    // It takes the copy for a write, which it is, but of another file.
+    await sql`pragma query_only = off`.execute(source.db);
     await sql`vacuum into ${into}`.execute(source.db);
   } finally {
     await source.close();

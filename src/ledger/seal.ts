@@ -4,6 +4,8 @@
  */
 import { hash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
+import type { Kysely } from 'kysely';
+import type { Tables } from '../db/tables.ts';
 import type { EntryTuple } from './operations.ts';
 
 export interface Head {
@@ -52,6 +54,17 @@ function isHead(value: unknown): value is Head {
     'hash' in value &&
     typeof value.hash === 'string'
   );
+}
+
+/** The newest seal of a database. */
+export async function newestSeal(db: Kysely<Tables>): Promise<Head> {
+  const seal = await db
+    .selectFrom('seals')
+    .select(['seq', 'hash'])
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return seal ?? GENESIS;
 }
 
 /** Replaces the head file whole; a crash leaves the old one or the new one. */

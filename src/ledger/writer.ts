@@ -11,7 +11,7 @@ import { AppError } from '../errors.ts';
 import { type BatchContext, decide } from './money-batch.ts';
 import { moneyWithin } from './money-within.ts';
 import type { EntryTuple, FastOp, Op, WriteOp } from './operations.ts';
-import { GENESIS, type Head, sealHash } from './seal.ts';
+import { GENESIS, type Head, newestSeal, sealHash } from './seal.ts';
 import { Statements, statementTexts, type StatementTexts, type Writes } from './statements.ts';
 import { createWriteTx } from './write-tx.ts';
 
@@ -69,8 +69,7 @@ export class BatchWriter {
   async open(): Promise<void> {
     const { db } = this.#options.database;
     this.#texts = await statementTexts(this.#options.database);
-    const seal = await db.selectFrom('seals').selectAll().orderBy('seq', 'desc').limit(1).execute();
-    if (seal[0]) this.#head = { seq: seal[0].seq, hash: seal[0].hash };
+    this.#head = await newestSeal(db);
     const entry = await db
       .selectFrom('entries')
       .select(['seq', 'at'])

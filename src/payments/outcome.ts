@@ -89,39 +89,50 @@ export function creditPayment(
   evidence: Settled,
   { ledger, config }: { ledger: Ledger; config: PaymentsConfig },
 ): Promise<PaymentRow> {
-  const isExposed = evidence.block === null;
   return ledger.write(async (tx) => {
     const row = await required(tx, id);
-    if (row.state === 'settled' || row.state === 'reversed') return row;
-    if (isExposed && (await exceedsExposure(tx, row, evidence.amount, config))) {
-      const attempts = row.attempts + 1;
-      return update(tx, id, {
-        state: 'submitted',
-        transaction_id: evidence.transaction,
-        reason: 'exposure',
-        attempts,
-        next_check_at: nextCheck({ tx, row, attempts }),
-      });
-    }
-    const payer = { family: familyOf(row), address: row.payer, chain: '' };
-    const account = await tx.walletAccount(payer);
-    const debit = SYSTEM.clearing(row.network);
-    const amount = fromUsdcUnits(evidence.amount);
-    await tx.post({ kind: 'DEPOSIT', ref: id, debit, credit: account, amount });
-    const settled: PaymentRow = { ...row, state: 'settled' };
-    // Without a chain to ask there is nothing to come back for; a start that has one takes such payments up.
-    const nextLook = isExposed ? null : nextCheck({ tx, row: settled, attempts: 0 });
+    return credit(tx, row, evidence, config);
+  });
+}
+
+/** As above, inside a transaction. */
+export async function credit(
+  tx: WriteTx,
+  row: PaymentRow,
+  evidence: Settled,
+  config: PaymentsConfig,
+): Promise<PaymentRow> {
+  const { id } = row;
+  const isExposed = evidence.block === null;
+  if (row.state === 'settled' || row.state === 'reversed') return row;
+  if (isExposed && (await exceedsExposure(tx, row, evidence.amount, config))) {
+    const attempts = row.attempts + 1;
     return update(tx, id, {
-      state: 'settled',
-      units: String(evidence.amount),
-      account_id: account,
-      ...place(evidence),
-      is_exposed: isExposed ? 1 : 0,
-      reason: null,
-      settled_at: tx.nowMs,
-      next_check_at: evidence.isFinal ? null : nextLook,
-      attempts: 0,
+      state: 'submitted',
+      transaction_id: evidence.transaction,
+      reason: 'exposure',
+      attempts,
+      next_check_at: nextCheck({ tx, row, attempts }),
     });
+  }
+  const payer = { family: familyOf(row), address: row.payer, chain: '' };
+  const account = await tx.walletAccount(payer);
+  const debit = SYSTEM.clearing(row.network);
+  const amount = fromUsdcUnits(evidence.amount);
+  await tx.post({ kind: 'DEPOSIT', ref: id, debit, credit: account, amount });
+  const settled: PaymentRow = { ...row, state: 'settled' };
+  // Without a chain to ask there is nothing to come back for; a start that has one takes such payments up.
+  const nextLook = isExposed ? null : nextCheck({ tx, row: settled, attempts: 0 });
+  return update(tx, id, {
+    state: 'settled',
+    units: String(evidence.amount),
+    account_id: account,
+    ...place(evidence),
+    is_exposed: isExposed ? 1 : 0,
+    reason: null,
+    settled_at: tx.nowMs,
+    next_check_at: evidence.isFinal ? null : nextLook,
+    attempts: 0,
   });
 }
 

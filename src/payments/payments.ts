@@ -13,6 +13,7 @@ import { formatUsd, fromUsdcUnits, type NanoUsd, toUsdcUnits } from '../money.ts
 import type { PaymentHeader } from './header.ts';
 import { within } from './in-flight.ts';
 import { RailWatch } from './rail-watch.ts';
+import { Reread } from './reread.ts';
 import { Reconciler } from './reconciler.ts';
 import { type Came, familyOf, findPayment, paymentById, takeIn } from './rows.ts';
 import { type Outcome, Settler, type SettlerOptions } from './settler.ts';
@@ -65,6 +66,7 @@ export class Payments {
   readonly #settler: Settler;
   readonly #reconciler: Reconciler;
   readonly #watch: RailWatch;
+  readonly #reread: Reread;
 
   constructor(options: PaymentsOptions) {
     this.#options = options;
@@ -73,18 +75,21 @@ export class Payments {
     this.#settler = new Settler({ ...options, rails });
     this.#reconciler = new Reconciler({ ...options, rails, settler: this.#settler });
     this.#watch = new RailWatch(options);
+    this.#reread = new Reread(options);
   }
 
   /** Takes up what an earlier process left open, asks every rail how it stands, and goes on doing both. */
   async start(): Promise<void> {
     await this.#reconciler.start();
     await this.#watch.start();
+    await this.#reread.start();
   }
 
   /** Waits a little for settlements under way. Nothing is lost when they take longer. */
   async stop(): Promise<void> {
     this.#watch.stop();
     await Promise.all([
+      within(this.#reread.stop(), STOP_WITHIN_MS),
       this.#reconciler.stop(STOP_WITHIN_MS),
       this.#settler.inFlight.idle(STOP_WITHIN_MS),
     ]);

@@ -1,0 +1,171 @@
+/**
+ * Puts a backup in the place of a data directory's ledger. Nothing of what is there is deleted: it is set aside. A backup that is older
+ * than what the directory knows is a rollback, and refused unless it is meant.
+ */
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openDatabase } from '../db/open.ts';
+import { KeyFile } from '../key-file.ts';
+import { lockDataDir } from '../ledger/lock.ts';
+import { type Head, newestSeal, readHead } from '../ledger/seal.ts';
+import { DATABASE_FILE, HEAD_FILE } from '../ledger/store.ts';
+import { opens, wrappedRows } from '../master-key.ts';
+import { REREAD_PREFIX } from '../payments/reread.ts';
+import { verifyStore } from '../verify.ts';
+import { unpack } from './archive.ts';
+import { inspect, MANIFEST_FILE, type Manifest } from './backup.ts';
+
+/** Clocks and blocks differ; a payment that is read twice is credited once. */
+const REREAD_MARGIN_MS = 60 * 60_000;
+
+export interface RestoreOptions {
+  file: string;
+  dataDir: string;
+  passphrase: string | null;
+  /** Whether what happened since the backup may be lost from the ledger. */
+  acceptRollback: boolean;
+  /** FAREBOX_MASTER_KEY; null where the directory keeps its own. */
+  masterKey: Buffer | null;
+  /** Whose payments a chain can be asked for, by CAIP-2 id. */
+  networks: readonly string[];
+  pid: number;
+  nowMs: number;
+}
+
+export interface Restored {
+  manifest: Manifest;
+  /** Where what was there before is now; null where there was nothing. */
+  setAside: string | null;
+  /** What the next start asks the chains for. */
+  reread: { since: string; networks: string[] } | null;
+  /** Whether a master key opens the restored directory. */
+  hasMasterKey: boolean;
+}
+
+/** Throws, and changes nothing, for a backup that is not whole, and for a rollback that was not accepted. */
+export async function restoreBackup(options: RestoreOptions): Promise<Restored> {
+  const { dataDir } = options;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const lock = await lockDataDir(dataDir, options.pid);
+  const staging = await mkdtemp(join(dataDir, '.restore-'));
+  try {
+    await unpack(options.file, staging, options.passphrase);
+    const manifest = await readManifest(staging, options.file);
+    await inspect(join(staging, DATABASE_FILE));
+    await requireWhole(staging, options.nowMs);
+    if (!options.acceptRollback) await requireNoRollback(dataDir, manifest);
+    const hasMasterKey = await chooseMasterKey(staging, options);
+    const since = Date.parse(manifest.madeAt) - REREAD_MARGIN_MS;
+    const networks = [...options.networks];
+    await markReread(staging, networks, since);
+    const setAside = await swap(staging, options);
+    const reread = networks.length ? { since: new Date(since).toISOString(), networks } : null;
+    return { manifest, setAside, reread, hasMasterKey };
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+    await lock.release();
+  }
+}
+
+async function readManifest(staging: string, file: string): Promise<Manifest> {
+  const text = await readFile(join(staging, MANIFEST_FILE), 'utf8').catch(() => '{}');
+  const manifest = JSON.parse(text) as Partial<Manifest>;
+  if (manifest.format === 1 && manifest.head && manifest.madeAt) return manifest as Manifest;
+  throw new Error(`${file} is not a backup of Farebox, or one of a newer version.`);
+}
+
+async function requireWhole(staging: string, nowMs: number): Promise<void> {
+  const { ok, faults } = await verifyStore({ dataDir: staging, nowMs });
+  if (ok) return;
+  const [first] = faults;
+  throw new Error(
+    `The backup breaks ${faults.length} rules of the ledger, the first: ${first?.row} ${first?.message}`,
+  );
+}
+
+/** What the directory knows must be in the backup, at the same place. */
+async function requireNoRollback(dataDir: string, { head, madeAt }: Manifest): Promise<void> {
+  for (const known of [await readHead(join(dataDir, HEAD_FILE)), await headOf(dataDir)]) {
+    if (!known || known.seq === 0) continue;
+    if (known.seq === head.seq && known.hash === head.hash) continue;
+    throw new Error(
+      `The ledger in ${dataDir} is at seal ${known.seq}; this backup, made ${madeAt}, ends at seal ${head.seq}${known.seq <= head.seq ? ' of another history' : ''}. ` +
+        'Restoring it gives up everything between the two. --accept-rollback does that: payments made since are then read from the chain again, charges and API keys made since are lost.',
+    );
+  }
+}
+
+async function headOf(dataDir: string): Promise<Head | null> {
+  const file = join(dataDir, DATABASE_FILE);
+  if (!(await stat(file).catch(() => null))) return null;
+  const database = openDatabase(file, 'read');
+  try {
+    return await newestSeal(database.db);
+  } catch {
+    // Too broken to say: its head file speaks for it.
+    return null;
+  } finally {
+    await database.close();
+  }
+}
+
+/** The key that opens the backup stays or is put in place: the environment's, the directory's own, or the one in the backup. */
+async function chooseMasterKey(staging: string, options: RestoreOptions): Promise<boolean> {
+  const database = openDatabase(join(staging, DATABASE_FILE), 'read');
+  const sealed = await wrappedRows(database.db);
+  await database.close();
+  const { dataDir, masterKey } = options;
+  if (masterKey) return opens(masterKey, sealed);
+  const own = await new KeyFile(dataDir).read().catch(() => null);
+  if (own && opens(own, sealed)) return true;
+  const brought = await new KeyFile(staging).read().catch(() => null);
+  if (!brought || !opens(brought, sealed)) return false;
+  await new KeyFile(dataDir).setAside(options.nowMs);
+  await copyFile(join(staging, 'master.key'), join(dataDir, 'master.key'));
+  return true;
+}
+
+async function markReread(
+  staging: string,
+  networks: readonly string[],
+  sinceMs: number,
+): Promise<void> {
+  const database = openDatabase(join(staging, DATABASE_FILE), 'write');
+  try {
+    for (const network of networks) {
+      const key = `${REREAD_PREFIX}${network}`;
+      const value = String(sinceMs);
+      await database.db
+        .insertInto('meta')
+        .values({ key, value })
+        // A restored directory that was not read to its end yet, backed up and restored again.
+        .onConflict((conflict) => conflict.column('key').doNothing())
+        .execute();
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+/** The database last: until it is there the directory has none, which is better than two halves. */
+async function swap(staging: string, { dataDir, nowMs }: RestoreOptions): Promise<string | null> {
+  const aside = join(
+    dataDir,
+    `before-restore-${new Date(nowMs).toISOString().replaceAll(':', '')}`,
+  );
+  let hasOld = false;
+  for (const name of [DATABASE_FILE, `${DATABASE_FILE}-wal`, `${DATABASE_FILE}-shm`, HEAD_FILE]) {
+    if (!(await stat(join(dataDir, name)).catch(() => null))) continue;
+    if (!hasOld) await mkdir(aside, { mode: 0o700 });
+    hasOld = true;
+    await rename(join(dataDir, name), join(aside, name));
+  }
+  const settings = join(staging, 'farebox.yaml');
+  const hasSettings = await stat(join(dataDir, 'farebox.yaml')).catch(() => null);
+  if (!hasSettings && (await stat(settings).catch(() => null))) {
+    await rename(settings, join(dataDir, 'farebox.yaml'));
+  }
+  await rename(join(staging, HEAD_FILE), join(dataDir, HEAD_FILE));
+  await rename(join(staging, DATABASE_FILE), join(dataDir, DATABASE_FILE));
+  return hasOld ? aside : null;
+}
