@@ -80,6 +80,7 @@ function readChannel(raw: RawChannel, path: Path, faults: Faults): ChannelConfig
     onDisconnect: raw.on_disconnect,
     outputLimitField: raw.output_limit_field ?? facts.outputLimitField ?? 'max_tokens',
     streamOptions: raw.stream_options ?? facts.streamOptions ?? true,
+    responses: raw.responses ?? facts.responses ?? true,
     reportedCost:
       raw.reported_cost === 'none' ? null : (raw.reported_cost ?? facts.reportedCost ?? null),
     dialect: raw.dialect ?? facts.dialect ?? 'openai',

@@ -154,6 +154,8 @@ export interface ChannelConfig {
   outputLimitField: 'max_tokens' | 'max_completion_tokens';
   /** Whether `stream_options` may be sent, to ask for usage. */
   streamOptions: boolean;
+  /** Whether it serves /responses, too. */
+  responses: boolean;
   /** Where its answers say what they cost the operator; null: nowhere. */
   reportedCost: ReportedCost | null;
   /** Of its videos. */

@@ -110,6 +110,7 @@ export interface RawChannel {
   retry_on?: (number | string | undefined)[];
   status_map: Record<string, Verdict | undefined>;
   stream_options?: boolean;
+  responses?: boolean;
   reported_cost?: ReportedCost | 'none';
   dialect?: VideoDialect;
   timeout: { first_byte_ms: number; idle_ms: number; total_ms: number };

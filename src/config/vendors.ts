@@ -8,6 +8,8 @@ export interface HostFacts {
   reportedCost?: ReportedCost;
   /** False: they are refused, and usage comes without being asked for. Absent: true. */
   streamOptions?: false;
+  /** False: it serves chat completions only. Absent: true. */
+  responses?: false;
   /** Reasoning models there refuse max_tokens; most other servers know nothing else. */
   outputLimitField?: 'max_completion_tokens';
 }
@@ -15,16 +17,16 @@ export interface HostFacts {
 const HOSTS: Record<string, HostFacts> = {
   'api.openai.com': { vendor: 'openai', outputLimitField: 'max_completion_tokens' },
   'api.anthropic.com': { vendor: 'anthropic' },
-  'generativelanguage.googleapis.com': { vendor: 'google' },
+  'generativelanguage.googleapis.com': { vendor: 'google', responses: false },
   'api.x.ai': { vendor: 'x-ai', dialect: 'xai', reportedCost: 'usage.cost_in_usd_ticks' },
   'openrouter.ai': { vendor: 'openrouter', dialect: 'openrouter', reportedCost: 'usage.cost' },
-  'api.minimax.io': { vendor: 'minimax' },
-  'api.minimaxi.com': { vendor: 'minimax' },
-  'api.minimax.chat': { vendor: 'minimax' },
+  'api.minimax.io': { vendor: 'minimax', responses: false },
+  'api.minimaxi.com': { vendor: 'minimax', responses: false },
+  'api.minimax.chat': { vendor: 'minimax', responses: false },
   'api.groq.com': { vendor: 'groq' },
-  'api.together.xyz': { vendor: 'together' },
-  'api.deepseek.com': { vendor: 'deepseek' },
-  'api.mistral.ai': { vendor: 'mistral', streamOptions: false },
+  'api.together.xyz': { vendor: 'together', responses: false },
+  'api.deepseek.com': { vendor: 'deepseek', responses: false },
+  'api.mistral.ai': { vendor: 'mistral', streamOptions: false, responses: false },
   'api.venice.ai': { vendor: 'venice', reportedCost: 'cost.usd' },
   'api.elevenlabs.io': { vendor: 'elevenlabs' },
   'queue.fal.run': { vendor: 'fal' },

@@ -17,6 +17,7 @@ describe('a channel', () => {
       retryOn: null,
       statusMap: {},
       streamOptions: true,
+      responses: true,
       reportedCost: null,
       dialect: 'openai',
     });

@@ -60,6 +60,7 @@ export function channel(baseUrl: string, more: Partial<ChannelConfig> = {}): Cha
     onDisconnect: 'abort',
     outputLimitField: 'max_tokens',
     streamOptions: true,
+    responses: true,
     reportedCost: null,
     dialect: 'openai',
     vendor: null,
