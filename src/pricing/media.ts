@@ -18,6 +18,8 @@ export interface MediaPrices extends PriceList {
 export interface MediaPrice {
   /** Names the prices that a hold was priced by; kept on its row. */
   version: string;
+  /** What it was compiled from; a task keeps it. */
+  list: MediaPrices;
   /** Null where nothing but the upstream's word prices it. */
   rules: Prices | null;
   upstream: { markup: string; most: NanoUsd } | null;
@@ -28,12 +30,13 @@ const MOST_DECIMALS = 12;
 const COST = /^(0|[1-9][0-9]{0,6})(?:\.([0-9]{1,40}))?$/;
 
 /** Throws RangeError, naming what is wrong. */
-export function compileMediaPrice({ upstream, version, ...list }: MediaPrices): MediaPrice {
+export function compileMediaPrice(prices: MediaPrices): MediaPrice {
+  const { upstream, version, ...list } = prices;
   const rules = list.rules.length || !upstream ? new Prices(list) : null;
-  if (!upstream) return { version, rules, upstream: null };
+  if (!upstream) return { version, list: prices, rules, upstream: null };
   const { markup, maxUsd } = upstream;
   const most = costWith(maxUsd, '1') ?? nanoUsd(0);
-  return { version, rules, upstream: { markup, most } };
+  return { version, list: prices, rules, upstream: { markup, most } };
 }
 
 /** An upstream's own cost times the operator's markup, rounded up; null where it is no amount of money. */
