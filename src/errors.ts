@@ -51,6 +51,8 @@ export interface AppErrorOptions {
   details?: Record<string, unknown>;
   /** Seconds to wait before trying again; sent as Retry-After. */
   retryAfterSeconds?: number;
+  /** Whether another channel may be asked; absent: by the code. */
+  isRetryable?: boolean;
 }
 
 export class AppError extends Error {
@@ -58,11 +60,13 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly details: Record<string, unknown> | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly isRetryable: boolean | undefined;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.details = options.details;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.isRetryable = options.isRetryable;
   }
 }

@@ -10,6 +10,7 @@ import type { ChatCall } from './call.ts';
 import { balanceHeaders, type Headers, type Standing } from './headers.ts';
 import type { Plan } from './plan.ts';
 import type { Settlement } from './settlement.ts';
+import type { RefusedBy } from './upstream-errors.ts';
 
 export interface Tools {
   upstream: Upstream;
@@ -29,6 +30,11 @@ export interface Job {
   settlement: Settlement;
   /** What must not be passed on, whatever the upstream echoes. */
   secrets: string[];
+}
+
+/** By whom a refusal is read. */
+export function refusedBy({ route, secrets }: Job, { clock }: Tools): RefusedBy {
+  return { channel: route.channel, secrets, nowMs: clock.nowMs() };
 }
 
 /** What the ending calls for; null where nothing is charged. */

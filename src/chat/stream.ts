@@ -9,9 +9,10 @@ import type { Outcome } from '../routing/breaker.ts';
 import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../upstream.ts';
 import { billOf, type Ending } from './charge.ts';
 import { finalComment } from './headers.ts';
-import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
+import { answerHeaders, chargeOf, type Job, refusedBy, type Tools } from './job.ts';
 import { errorEvent } from './stream-error.ts';
-import { redact } from '../providers/redact.ts';
+import { errorInside } from './upstream-errors.ts';
+import { headerCost } from '../providers/reported.ts';
 import { passOn, WholeBody } from './whole.ts';
 
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
@@ -35,6 +36,8 @@ class StreamRun implements UpstreamSink {
   #upstream: UpstreamCall | null = null;
   /** Set where the upstream did not answer with an event stream. */
   #whole: WholeBody | null = null;
+  /** As a header says. */
+  #costUsd: string | null = null;
   #hasBegun = false;
   #hasHead = false;
   #isGone = false;
@@ -53,7 +56,9 @@ class StreamRun implements UpstreamSink {
     this.#resolve = resolve;
     this.#reject = reject;
     const { sseLineBytes } = tools.limits;
-    this.#meter = job.provider.meter(job.request, { sseLineBytes, secrets: job.secrets });
+    const { reportedCost } = job.route.channel;
+    const { secrets } = job;
+    this.#meter = job.provider.meter(job.request, { sseLineBytes, secrets, reportedCost });
   }
 
   start(): void {
@@ -93,7 +98,10 @@ class StreamRun implements UpstreamSink {
 
   head(status: number, headers: UpstreamHeaders): void {
     const type = String(headers['content-type'] ?? '').toLowerCase();
-    if (status === 200 && type.startsWith('text/event-stream')) return;
+    if (status === 200 && type.startsWith('text/event-stream')) {
+      this.#costUsd = headerCost(headers, this.#job.route.channel.reportedCost);
+      return;
+    }
     if (this.#hasHead) {
       // A status can no longer say what this one says.
       const error = new AppError('upstream_failed', 'The upstream failed to answer.');
@@ -215,12 +223,13 @@ class StreamRun implements UpstreamSink {
   async #finish(ending: Ending, failure: AppError | null): Promise<Outcome | 'unknown'> {
     const { rest, done } = this.#meter.end();
     const measured = this.#meter.measured();
+    measured.upstreamCostUsd ??= this.#costUsd;
     const charge = chargeOf(this.#job, ending, measured);
     this.#pending.push(...rest);
     const isRefused = charge === null && !this.#hasHead;
     if (isRefused) this.#pending = [];
     else this.#writePending();
-    if (isRefused) throw failure ?? refusal(measured, this.#job.secrets);
+    if (isRefused) throw failure ?? errorInside(measured, refusedBy(this.#job, this.#tools));
     if (charge && this.#job.call.keep) this.#sendHead();
     const goodbye = (resolution: Resolution | null) =>
       this.#goodbye(measured, failure, resolution, done);
@@ -248,12 +257,6 @@ class StreamRun implements UpstreamSink {
     if (done) last.push(done);
     return Buffer.concat(last);
   }
-}
-
-function refusal(measured: Measured, secrets: string[]): AppError {
-  const said = measured.error === null ? '' : redact(measured.error, secrets);
-  const message = said ? `The upstream failed: ${said}` : 'The upstream ended without an answer.';
-  return new AppError('upstream_failed', message);
 }
 
 function asAppError(error: unknown): AppError {

@@ -1,33 +1,87 @@
 /** An upstream's refusal in our words: its own credentials, bills and keys never reach a caller. */
+import type { ChannelConfig, Verdict } from '../config/config.ts';
 import { AppError } from '../errors.ts';
+import type { Measured } from '../providers/provider.ts';
 import { redact } from '../providers/redact.ts';
 import { retryAfter } from '../providers/retry-after.ts';
 import type { UpstreamHeaders } from '../upstream.ts';
 
 /** The request's own content is at fault; another channel would say the same. */
 const CONTENT_FAULTS = new Set([400, 404, 413, 422]);
+const SLOW = new Set([408, 504]);
 
-/** For any status but 2xx. `body` may be cut off. */
-export function upstreamError(
+export interface Refusal {
+  /** Any but 2xx. */
+  status: number;
+  headers: UpstreamHeaders;
+  /** May be cut off. */
+  body: Buffer;
+}
+
+export interface RefusedBy {
+  channel: Pick<ChannelConfig, 'statusMap' | 'retryOn'>;
+  secrets: string[];
+  nowMs: number;
+}
+
+export function upstreamError({ status, headers, body }: Refusal, by: RefusedBy): AppError {
+  return errorOf(status, by, {
+    said: () => messageOf(body),
+    retryAfterSeconds: retryAfter(headers['retry-after'], by.nowMs),
+  });
+}
+
+/** An error inside an answer of status 200, before any output. What it says of the operator's own account is not handed on. */
+export function errorInside({ error, errorStatus }: Measured, by: RefusedBy): AppError {
+  const said = error ?? '';
+  if (
+    typeof errorStatus === 'number' &&
+    (errorStatus < 500 || errorStatus in by.channel.statusMap)
+  ) {
+    const retryAfterSeconds = retryAfter(undefined, by.nowMs);
+    return errorOf(errorStatus, by, { said: () => said, retryAfterSeconds });
+  }
+  const message = redact(said, by.secrets);
+  return new AppError(
+    'upstream_failed',
+    message ? `The upstream failed: ${message}` : 'The upstream ended without an answer.',
+  );
+}
+
+interface Words {
+  said(): string;
+  retryAfterSeconds: number;
+}
+
+function errorOf(
   status: number,
-  headers: UpstreamHeaders,
-  body: Buffer,
-  secrets: string[],
-  nowMs: number,
+  { channel, secrets }: RefusedBy,
+  { said, retryAfterSeconds }: Words,
 ): AppError {
-  if (status === 429) {
-    return new AppError('upstream_busy', 'The model is busy. Try again shortly.', {
-      retryAfterSeconds: retryAfter(headers['retry-after'], nowMs),
-    });
+  const verdict = channel.statusMap[status] ?? usualVerdict(status);
+  const isRetryable = channel.retryOn?.includes(status) ?? verdict !== 'refused';
+  switch (verdict) {
+    case 'busy':
+      return new AppError('upstream_busy', 'The model is busy. Try again shortly.', {
+        retryAfterSeconds,
+        isRetryable,
+      });
+    case 'refused': {
+      const message = redact(said(), secrets) || 'The upstream refused the request.';
+      return new AppError('upstream_rejected', message, { details: { status }, isRetryable });
+    }
+    case 'sick':
+      return SLOW.has(status)
+        ? new AppError('upstream_timeout', 'The upstream did not answer in time.', { isRetryable })
+        : new AppError('upstream_failed', 'The upstream failed to answer. Nothing was charged.', {
+            isRetryable,
+          });
   }
-  if (CONTENT_FAULTS.has(status)) {
-    const message = redact(messageOf(body), secrets) || 'The upstream refused the request.';
-    return new AppError('upstream_rejected', message, { details: { status } });
-  }
-  if (status === 408 || status === 504) {
-    return new AppError('upstream_timeout', 'The upstream did not answer in time.');
-  }
-  return new AppError('upstream_failed', 'The upstream failed to answer. Nothing was charged.');
+}
+
+function usualVerdict(status: number): Verdict {
+  if (status === 429) return 'busy';
+  return CONTENT_FAULTS.has(status) ? 'refused' : 'sick';
 }
 
 function messageOf(body: Buffer): string {

@@ -6,9 +6,9 @@ import type { UpstreamHeaders, UpstreamSink } from '../upstream.ts';
 import { refusedKey } from './byok.ts';
 import { billOf } from './charge.ts';
 import type { Headers } from './headers.ts';
-import { answerHeaders, chargeOf, type Job, type Tools } from './job.ts';
-import { redact } from '../providers/redact.ts';
-import { upstreamError } from './upstream-errors.ts';
+import { answerHeaders, chargeOf, type Job, refusedBy, type Tools } from './job.ts';
+import { headerCost } from '../providers/reported.ts';
+import { errorInside, upstreamError } from './upstream-errors.ts';
 
 /** Of an error's body, what is read for its message. */
 const MAX_ERROR_BYTES = 65_536;
@@ -40,11 +40,12 @@ export async function runWhole(job: Job, tools: Tools): Promise<'good'> {
 export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promise<'good'> {
   const refusal = refusalOf(job, tools, answer);
   if (refusal) throw refusal;
-  const measured = job.provider.readChat(answer.body);
-  if (!measured || (measured.outputBytes === 0 && measured.error !== null)) {
-    const said = measured?.error ? redact(measured.error, job.secrets) : '';
-    throw failed(said ? `The upstream failed: ${said}` : 'The upstream sent no chat answer.');
+  const measured = job.provider.readChat(answer.body, job.route.channel);
+  if (!measured) throw failed('The upstream sent no chat answer.');
+  if (measured.outputBytes === 0 && measured.error !== null) {
+    throw errorInside(measured, refusedBy(job, tools));
   }
+  measured.upstreamCostUsd ??= headerCost(answer.headers, job.route.channel.reportedCost);
   const charge = chargeOf(job, 'ended', measured);
   // What is not charged is not handed out.
   if (!charge) throw failed('The upstream sent no chat answer.');
@@ -76,7 +77,7 @@ function refusalOf(job: Job, tools: Tools, answer: WholeAnswer): AppError | null
     status,
   });
   const refused = refusedKey(job.route, status, body);
-  return refused ?? upstreamError(status, headers, body, job.secrets, tools.clock.nowMs());
+  return refused ?? upstreamError({ status, headers, body }, refusedBy(job, tools));
 }
 
 function withoutSecrets(body: Buffer, secrets: string[]): Buffer {

@@ -3,6 +3,7 @@ import type { ChannelConfig } from '../config/config.ts';
 import { readMessage, toCompletion } from './anthropic-answer.ts';
 import { toAnthropic } from './anthropic-request.ts';
 import { AnthropicMeter } from './anthropic-stream.ts';
+import { withChannelHeaders, withParams } from './channel-edits.ts';
 import type { ChatEdits, ChatRequest, Provider, UpstreamRequest } from './provider.ts';
 
 const VERSION = '2023-06-01';
@@ -26,10 +27,11 @@ function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): U
     'anthropic-version': VERSION,
   };
   if (channel.apiKey !== null) headers['x-api-key'] = channel.apiKey;
-  for (const [name, value] of Object.entries(channel.headers)) headers[name.toLowerCase()] = value;
   return {
     path: `${new URL(channel.baseUrl).pathname.replace(/\/$/, '')}/messages`,
-    headers,
-    body: Buffer.from(JSON.stringify(toAnthropic(fields, upstreamModel, outputLimit))),
+    headers: withChannelHeaders(headers, channel),
+    body: Buffer.from(
+      JSON.stringify(withParams(toAnthropic(fields, upstreamModel, outputLimit), channel)),
+    ),
   };
 }

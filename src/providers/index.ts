@@ -1,12 +1,12 @@
 /** The upstream dialects: one line each. */
 import { AppError } from '../errors.ts';
 import { anthropic } from './anthropic.ts';
-import { openaiEmbeddings } from './openai-embeddings.ts';
-import { openai } from './openai.ts';
+import { openaiEmbeddings, veniceEmbeddings } from './openai-embeddings.ts';
+import { openai, venice } from './openai.ts';
 import type { Provider } from './provider.ts';
 
-const CHATS: Provider[] = [openai, anthropic];
-const EMBEDDERS: Provider[] = [openaiEmbeddings];
+const CHATS: Provider[] = [openai, anthropic, venice];
+const EMBEDDERS: Provider[] = [openaiEmbeddings, veniceEmbeddings];
 
 const byName = {
   chat: new Map(CHATS.map((provider) => [provider.name, provider])),

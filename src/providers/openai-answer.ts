@@ -1,6 +1,7 @@
 /** A whole JSON chat answer: read once, never written again. */
 import { errorOf, isFields, usageOf } from './openai-usage.ts';
-import type { Measured } from './provider.ts';
+import type { AnswerFacts, Measured } from './provider.ts';
+import { costOf, errorStatusOf } from './reported.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -8,13 +9,20 @@ const GENERATED = ['content', 'reasoning_content', 'reasoning', 'refusal'] as co
 const MAX_CONTENT_PARTS = 1_000;
 
 /** Null for what is no chat answer: not JSON, or neither choices nor an error in it. */
-export function readAnswer(body: Buffer): Measured | null {
+export function readAnswer(body: Buffer, { reportedCost }: AnswerFacts): Measured | null {
   const answer = parse(body);
   if (!answer) return null;
   const choices = answer['choices'];
   const error = errorOf(answer);
   if (!Array.isArray(choices) && error === null) return null;
-  const measured: Measured = { usage: usageOf(answer), outputBytes: 0, isComplete: false, error };
+  const measured: Measured = {
+    usage: usageOf(answer),
+    outputBytes: 0,
+    isComplete: false,
+    error,
+    errorStatus: errorStatusOf(answer),
+    upstreamCostUsd: costOf(answer, reportedCost),
+  };
   for (const choice of Array.isArray(choices) ? (choices as unknown[]) : []) {
     if (!isFields(choice)) continue;
     if (isFields(choice['message'])) measured.outputBytes += messageBytes(choice['message']);

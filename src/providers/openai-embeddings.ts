@@ -2,7 +2,8 @@
 import { AppError } from '../errors.ts';
 import { errorOf, isFields, usageOf } from './openai-usage.ts';
 import { openAiRequest } from './openai.ts';
-import type { Measured, Provider } from './provider.ts';
+import type { AnswerFacts, Measured, Provider } from './provider.ts';
+import { costOf, errorStatusOf } from './reported.ts';
 
 export const openaiEmbeddings: Provider = {
   name: 'openai',
@@ -15,7 +16,7 @@ export const openaiEmbeddings: Provider = {
 };
 
 /** Null for what is no answer: not JSON, or neither embeddings nor an error in it. What it costs is its input alone. */
-function readEmbeddings(body: Buffer): Measured | null {
+function readEmbeddings(body: Buffer, { reportedCost }: AnswerFacts): Measured | null {
   let answer: unknown;
   try {
     answer = JSON.parse(body.toString('utf8'));
@@ -27,5 +28,14 @@ function readEmbeddings(body: Buffer): Measured | null {
   const { data } = answer;
   const isComplete = Array.isArray(data) && data.length > 0;
   if (!isComplete && error === null) return null;
-  return { usage: usageOf(answer), outputBytes: 0, isComplete, error };
+  return {
+    usage: usageOf(answer),
+    outputBytes: 0,
+    isComplete,
+    error,
+    errorStatus: errorStatusOf(answer),
+    upstreamCostUsd: costOf(answer, reportedCost),
+  };
 }
+
+export const veniceEmbeddings: Provider = { ...openaiEmbeddings, name: 'venice' };

@@ -25,10 +25,30 @@ export function readUsage(value: unknown): Usage | null {
   };
 }
 
-/** The usage of a chunk or answer: at its top, or where Groq puts it. */
+/** The usage of a chunk or answer: at its top, where Groq puts it, or llama.cpp's timings. */
 export function usageOf(answer: Fields): Usage | null {
   const groq = answer['x_groq'];
-  return readUsage(answer['usage']) ?? (isFields(groq) ? readUsage(groq['usage']) : null);
+  return (
+    readUsage(answer['usage']) ??
+    (isFields(groq) ? readUsage(groq['usage']) : null) ??
+    readTimings(answer['timings'])
+  );
+}
+
+/** llama.cpp counts what it read of the prompt apart from what it still had in its cache. */
+function readTimings(value: unknown): Usage | null {
+  if (!isFields(value)) return null;
+  const read = count(value['prompt_n']);
+  const output = count(value['predicted_n']);
+  if (read === null || output === null) return null;
+  const cached = count(value['cache_n']) ?? 0;
+  return {
+    inputTokens: read + cached,
+    outputTokens: output,
+    cachedInputTokens: cached,
+    cacheWriteTokens: 0,
+    reasoningTokens: 0,
+  };
 }
 
 /** The text of an error object or string; null where there is none. */

@@ -1,5 +1,6 @@
 /** OpenAI's chat dialect, for any server that speaks it. The caller's bytes pass as they are, but for a few splices. */
 import type { ChannelConfig } from '../config/config.ts';
+import { spliceParams, withChannelHeaders } from './channel-edits.ts';
 import { scanMembers } from './json-members.ts';
 import { readAnswer } from './openai-answer.ts';
 import type { ChatEdits, ChatRequest, Provider, UpstreamRequest } from './provider.ts';
@@ -18,6 +19,9 @@ export const openai: Provider = {
   readChat: readAnswer,
   meter: (request, limits) => new OpenAiMeter(!request.wantsUsage, limits),
 };
+
+/** Venice's chats: the same dialect, with a cost in its answers. */
+export const venice: Provider = { ...openai, name: 'venice' };
 
 /** What is the same for every request of a channel. */
 interface Prepared {
@@ -45,6 +49,7 @@ export function openAiRequest(
   const splices = new Splices(request.body, request.members);
   for (const name of OWN_FIELDS) splices.remove(name);
   if (upstreamModel !== request.model) splices.setValue('model', JSON.stringify(upstreamModel));
+  spliceParams(splices, channel);
   return { path: `${root}${path}`, headers: json, body: splices.apply() };
 }
 
@@ -65,11 +70,10 @@ function prepare(channel: ChannelConfig): Prepared {
     'user-agent': 'farebox',
   };
   if (channel.apiKey !== null) headers['authorization'] = `Bearer ${channel.apiKey}`;
-  for (const [name, value] of Object.entries(channel.headers)) headers[name.toLowerCase()] = value;
   return {
     root: new URL(channel.baseUrl).pathname.replace(/\/$/, ''),
-    json: { accept: 'application/json', ...headers },
-    stream: { accept: 'text/event-stream', ...headers },
+    json: withChannelHeaders({ accept: 'application/json', ...headers }, channel),
+    stream: withChannelHeaders({ accept: 'text/event-stream', ...headers }, channel),
   };
 }
 
@@ -80,8 +84,10 @@ function spliceBody(channel: ChannelConfig, request: ChatRequest, edits: ChatEdi
   if (edits.upstreamModel !== request.model) {
     splices.setValue('model', JSON.stringify(edits.upstreamModel));
   }
-  if (request.isStream && !request.wantsUsage) askForUsage(splices, request);
+  if (!channel.streamOptions) splices.remove('stream_options');
+  else if (request.isStream && !request.wantsUsage) askForUsage(splices, request);
   setLimit(splices, channel.outputLimitField, request, edits.outputLimit);
+  spliceParams(splices, channel);
   return splices.apply();
 }
 

@@ -47,7 +47,14 @@ export interface Measured {
   isComplete: boolean;
   /** The error that the upstream put inside the answer, or null. */
   error: string | null;
+  /** The HTTP status that this error stands for, where it says so. */
+  errorStatus?: number | null;
+  /** What the answer cost the operator, where the upstream says so: decimal US dollars. */
+  upstreamCostUsd?: string | null;
 }
+
+/** What must be known of a channel to read its answers. */
+export type AnswerFacts = Pick<ChannelConfig, 'reportedCost'>;
 
 /** Reads usage out of a stream as it passes; holds a bounded tail only. */
 export interface StreamMeter {
@@ -64,7 +71,7 @@ export interface StreamMeter {
   measured(): Measured;
 }
 
-export interface MeterLimits {
+export interface MeterLimits extends AnswerFacts {
   sseLineBytes: number;
   /** Texts that must not reach a caller (the channel's key), whatever the upstream echoes. */
   secrets: string[];
@@ -74,7 +81,7 @@ export interface Provider {
   readonly name: string;
   chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest;
   /** Reads a whole JSON answer; null where the body is none. */
-  readChat(body: Buffer): Measured | null;
+  readChat(body: Buffer, facts: AnswerFacts): Measured | null;
   /** A whole answer as the caller is to get it; absent where the upstream speaks OpenAI's own dialect. */
   translate?(body: Buffer, request: ChatRequest): Buffer;
   meter(request: ChatRequest, limits: MeterLimits): StreamMeter;

@@ -3,9 +3,11 @@
  * is of interest, which is once or twice a stream. A name followed by a colon cannot occur inside a JSON string, where its quotes
  * are escaped.
  */
+import type { ReportedCost } from '../config/config.ts';
 import { LineCarry } from './line-carry.ts';
 import { errorOf, isFields, usageOf } from './openai-usage.ts';
 import type { Measured, MeterLimits, StreamMeter } from './provider.ts';
+import { costOf, errorStatusOf } from './reported.ts';
 import { learnTemplate, matchTemplate, type Template } from './sse-template.ts';
 import { generatedBytes, isEmptyList, valueOf } from './sse-scan.ts';
 
@@ -16,14 +18,17 @@ type Verdict = 'pass' | 'swallow' | 'done';
 export class OpenAiMeter implements StreamMeter {
   readonly #swallowsUsage: boolean;
   readonly #secrets: string[];
+  readonly #reportedCost: ReportedCost | null;
   readonly #shortestSecret: number;
   readonly #carry: LineCarry;
   #done: Buffer | null = null;
   /** The last line that carried usage; parsed when it is asked for. */
   #usageLine: string | null = null;
+  #hasUsage = false;
   #outputBytes = 0;
   #hasFinished = false;
   #error: string | null = null;
+  #errorStatus: number | null = null;
   #isErrorNext = false;
   #isBlankSwallowed = false;
   #template: Template | null = null;
@@ -33,6 +38,7 @@ export class OpenAiMeter implements StreamMeter {
   constructor(swallowsUsage: boolean, limits: MeterLimits) {
     this.#swallowsUsage = swallowsUsage;
     this.#secrets = limits.secrets;
+    this.#reportedCost = limits.reportedCost;
     this.#shortestSecret = Math.min(...limits.secrets.map((secret) => secret.length));
     this.#carry = new LineCarry(limits.sseLineBytes);
   }
@@ -90,6 +96,8 @@ export class OpenAiMeter implements StreamMeter {
       outputBytes: this.#outputBytes,
       isComplete: this.#hasFinished || (this.#done !== null && this.#outputBytes > 0),
       error: this.#error,
+      errorStatus: this.#errorStatus,
+      upstreamCostUsd: last && costOf(last, this.#reportedCost),
     };
   }
 
@@ -145,8 +153,10 @@ export class OpenAiMeter implements StreamMeter {
     this.#readDeltas(line);
     this.#readEnd(line);
     const usage = valueOf(line, '"usage"', 0);
-    if (usage < 0) return 'pass';
-    return this.#readUsage(line, usage);
+    if (usage >= 0) return this.#readUsage(line, usage);
+    // llama.cpp's, which is all that some versions of it say.
+    if (!this.#hasUsage && valueOf(line, '"timings"', 0) >= 0) this.#usageLine = line;
+    return 'pass';
   }
 
   #readDeltas(line: string): void {
@@ -167,6 +177,7 @@ export class OpenAiMeter implements StreamMeter {
     if (!this.#isErrorNext && valueOf(line, '"error"', 0) < 0) return;
     const event = parse(Buffer.from(line, 'latin1').toString('utf8'));
     const error = event && errorOf(event);
+    if (event) this.#errorStatus ??= errorStatusOf(event);
     if (error !== null) this.#error = error;
     else if (this.#isErrorNext) this.#error = messageOf(event) ?? line.trim().slice(0, 500);
   }
@@ -177,7 +188,8 @@ export class OpenAiMeter implements StreamMeter {
     while (at >= 0 && line[at] !== '{') at = valueOf(line, '"usage"', at);
     if (at < 0) return 'pass';
     // An object without counts says nothing, and takes nothing back.
-    if (this.#usageLine === null || line[at + 1] !== '}') this.#usageLine = line;
+    if (!this.#hasUsage || line[at + 1] !== '}') this.#usageLine = line;
+    this.#hasUsage = true;
     if (!this.#swallowsUsage || !isEmptyList(line, valueOf(line, '"choices"', 0))) return 'pass';
     this.#isBlankSwallowed = true;
     return 'swallow';

@@ -43,7 +43,8 @@ export async function tryInTurn(
 }
 
 /** Whether the fault may be the channel's; what is wrong with the request is wrong everywhere. */
-function mayTryElsewhere({ code }: AppError): boolean {
+function mayTryElsewhere({ code, isRetryable }: AppError): boolean {
+  if (isRetryable !== undefined) return isRetryable;
   return (
     code === 'upstream_failed' ||
     code === 'upstream_timeout' ||

@@ -191,7 +191,8 @@ describe('the body that is sent', () => {
 });
 
 describe('a whole answer', () => {
-  const read = (answer: object) => openai.readChat(Buffer.from(JSON.stringify(answer)));
+  const read = (answer: object) =>
+    openai.readChat(Buffer.from(JSON.stringify(answer)), { reportedCost: null });
 
   it('tells its usage, with what was cached and thought', () => {
     const usage = {
@@ -221,6 +222,19 @@ describe('a whole answer', () => {
     ).toMatchObject({ inputTokens: 20 });
   });
 
+  it('of llama.cpp tells it by its timings', () => {
+    const timings = { prompt_n: 12, cache_n: 30, predicted_n: 7, predicted_ms: 80.5 };
+    expect(read(wholeBody({ usage: null, more: { timings } }))!.usage).toEqual({
+      inputTokens: 42,
+      outputTokens: 7,
+      cachedInputTokens: 30,
+      cacheWriteTokens: 0,
+      reasoningTokens: 0,
+    });
+    expect(read(wholeBody({ more: { timings } }))!.usage).toMatchObject({ inputTokens: 20 });
+    expect(read(wholeBody({ usage: null, more: { timings: { prompt_n: 1 } } }))!.usage).toBeNull();
+  });
+
   it('tells how much text there is in all of its choices and calls', () => {
     const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } };
     const choices = [
@@ -243,7 +257,7 @@ describe('a whole answer', () => {
   it('is none without choices or an error', () => {
     expect(read({})).toBeNull();
     expect(read([])).toBeNull();
-    expect(openai.readChat(Buffer.from('<html>'))).toBeNull();
+    expect(openai.readChat(Buffer.from('<html>'), { reportedCost: null })).toBeNull();
     expect(read({ error: 'dead' })).toMatchObject({ error: 'dead', isComplete: false });
     expect(read({ choices: [null, 5, { message: 3 }], usage: 'x' })).toMatchObject({
       usage: null,
@@ -256,6 +270,7 @@ describe('a whole answer', () => {
       Buffer.from(
         '{"__proto__":{"polluted":1},"choices":[{"__proto__":{"polluted":1},"message":{}}],"usage":{"__proto__":{"prompt_tokens":5}}}',
       ),
+      { reportedCost: null },
     );
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });

@@ -16,7 +16,11 @@ describe('the meter of a stream', () => {
         }),
       ),
     );
-    return openai.meter(request, { sseLineBytes, secrets: ['sk-secret-key'] });
+    return openai.meter(request, {
+      sseLineBytes,
+      secrets: ['sk-secret-key'],
+      reportedCost: 'usage.cost',
+    });
   };
   function pass(text: string, size = Infinity, wantsUsage = false) {
     const bytes = Buffer.from(text);
@@ -55,6 +59,8 @@ describe('the meter of a stream', () => {
       outputBytes: 13 + 12,
       isComplete: true,
       error: null,
+      errorStatus: null,
+      upstreamCostUsd: null,
     });
     const crlf = text.replaceAll('\n', '\r\n');
     expect(pass(crlf, size)).toMatchObject({
