@@ -1,0 +1,45 @@
+/**
+ * How long a recording lasts. It is counted frame by frame and never taken from what the file says of itself, so that a false header
+ * holds no less money than its transcription will cost.
+ */
+import { flacSeconds } from './flac.ts';
+import { mp4Seconds } from './mp4.ts';
+import { mpegSeconds } from './mpeg.ts';
+import { oggSeconds } from './ogg.ts';
+import { wavSeconds } from './wav.ts';
+import { webmSeconds } from './webm.ts';
+
+/** Speech is hardly ever packed into fewer bytes: 4 kbit/s. */
+const LEAST_BYTES_PER_SECOND = 500;
+/** Speech as it is usually packed: 32 kbit/s. */
+const USUAL_BYTES_PER_SECOND = 4_000;
+
+export interface Length {
+  seconds: number;
+  /** What it can be at most: the same where it was counted. */
+  mostSeconds: number;
+  isCounted: boolean;
+}
+
+export function lengthOf(file: Buffer): Length {
+  const seconds = counted(file);
+  if (seconds !== null) return { seconds, mostSeconds: seconds, isCounted: true };
+  return guessed(file.length);
+}
+
+/** Of so many bytes that nobody has read. */
+export function guessed(bytes: number): Length {
+  return {
+    seconds: bytes / USUAL_BYTES_PER_SECOND,
+    mostSeconds: bytes / LEAST_BYTES_PER_SECOND,
+    isCounted: false,
+  };
+}
+
+function counted(file: Buffer): number | null {
+  for (const count of [wavSeconds, flacSeconds, oggSeconds, webmSeconds, mp4Seconds, mpegSeconds]) {
+    const seconds = count(file);
+    if (seconds !== null && Number.isFinite(seconds) && seconds > 0) return seconds;
+  }
+  return null;
+}

@@ -1,0 +1,112 @@
+/** MP4 and M4A with AAC inside: boxes of ISO 14496-12, whole or in fragments. */
+
+const PARENTS = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl', 'moof', 'traf']);
+const MAX_BOXES = 1_000_000;
+const AAC_RATES = [
+  96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
+  7_350,
+] as const;
+const AAC_SAMPLES = 1_024;
+const OPEN_RATE = 15;
+
+interface Track {
+  id: number;
+  isSound: boolean;
+  frames: number;
+  /** Null where the sound is not AAC. */
+  rate: number | null;
+}
+
+/** As many frames as there are, whatever the headers say of the time. Null for no MP4, and for other codecs. */
+export function mp4Seconds(bytes: Buffer): number | null {
+  if (bytes.toString('latin1', 4, 8) !== 'ftyp') return null;
+  const tracks: Track[] = [];
+  let current: Track | undefined;
+  let at = 0;
+  for (let n = 0; n < MAX_BOXES && at + 8 <= bytes.length; n += 1) {
+    const box = boxAt(bytes, at);
+    if (!box) break;
+    at = PARENTS.has(box.type) ? box.start : box.end;
+    if (box.type === 'trak')
+      tracks.push((current = { id: 0, isSound: false, frames: 0, rate: null }));
+    else if (box.type === 'tfhd') {
+      const id = whole(bytes, box, 4);
+      current = tracks.find((track) => track.id === id);
+    } else if (current) readInto(current, bytes, box);
+  }
+  const sound = tracks.filter(({ isSound }) => isSound);
+  if (!sound.length || sound.some(({ rate }) => rate === null)) return null;
+  return Math.max(...sound.map(({ frames, rate }) => (frames * AAC_SAMPLES) / rate!));
+}
+
+interface Box {
+  type: string;
+  start: number;
+  end: number;
+}
+
+function boxAt(bytes: Buffer, at: number): Box | null {
+  let size = bytes.readUInt32BE(at);
+  let start = at + 8;
+  if (size === 1 && at + 16 <= bytes.length) {
+    size = bytes.readUInt32BE(at + 8) * 2 ** 32 + bytes.readUInt32BE(at + 12);
+    start = at + 16;
+  }
+  const end = size === 0 ? bytes.length : Math.min(at + size, bytes.length);
+  return end < start ? null : { type: bytes.toString('latin1', at + 4, at + 8), start, end };
+}
+
+function readInto(track: Track, bytes: Buffer, box: Box): void {
+  switch (box.type) {
+    case 'tkhd':
+      track.id = whole(bytes, box, bytes[box.start] === 1 ? 20 : 12);
+      return;
+    case 'hdlr':
+      track.isSound = bytes.toString('latin1', box.start + 8, box.start + 12) === 'soun';
+      return;
+    case 'stsz':
+    case 'stz2':
+      track.frames = Math.max(track.frames, whole(bytes, box, 8));
+      return;
+    case 'trun':
+      track.frames += whole(bytes, box, 4);
+      return;
+    case 'stsd':
+      track.rate = aacRate(bytes, box.start, box.end);
+  }
+}
+
+function whole(bytes: Buffer, { start, end }: Box, offset: number): number {
+  return start + offset + 4 <= end ? bytes.readUInt32BE(start + offset) : 0;
+}
+
+/** From the AudioSpecificConfig (ISO 14496-3 1.6.2.1), which is what decoders go by. */
+function aacRate(bytes: Buffer, start: number, end: number): number | null {
+  if (bytes.toString('latin1', start + 12, start + 16) !== 'mp4a') return null;
+  const esds = bytes.subarray(start, end).indexOf('esds', 0, 'latin1');
+  if (esds < 0) return null;
+  // Descriptors, each with a tag and a length of up to four bytes: of the stream, of its decoder, of the decoder's settings.
+  let at = start + esds + 8;
+  for (const [tag, skip] of [
+    [3, 3],
+    [4, 13],
+    [5, 0],
+  ] as const) {
+    if (bytes[at] !== tag) return null;
+    at += 1;
+    for (let n = 0; n < 4 && (bytes[at] ?? 0) & 0x80; n += 1) at += 1;
+    at += 1 + skip;
+  }
+  if (at + 2 > end) return null;
+  const index = ((bytes[at]! & 7) << 1) | (bytes[at + 1]! >> 7);
+  // Its kind stands in the first five bits, and may stand in six more.
+  if (bytes[at]! >> 3 === 31) return null;
+  if (index !== OPEN_RATE) return AAC_RATES[index] ?? null;
+  if (at + 5 > end) return null;
+  const rate =
+    ((bytes[at + 1]! & 0x7f) << 17) |
+    (bytes[at + 2]! << 9) |
+    (bytes[at + 3]! << 1) |
+    (bytes[at + 4]! >> 7);
+  return rate >= 1_000 ? rate : null;
+}
