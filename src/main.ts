@@ -15,6 +15,7 @@ const HELP = `farebox COMMAND
   restore FILE   put such a copy in the ledger's place
   verify         check every invariant of the ledger
   config check   say what the settings come to, or everything that is wrong with them
+  catalogue import   turn a price list of models.dev, LiteLLM or OpenRouter into models for the settings file
 Each takes --help and --json, and exits with 1 when it fails, 2 when it was called wrongly.`;
 
 /** `npm start` sends each signal on that its terminal sends to all: two at once are one. */
@@ -81,6 +82,10 @@ async function run(): Promise<boolean> {
     case 'config': {
       const { checkConfig, CONFIG_HELP } = await import('./cli/config.ts');
       return isHelp ? say(CONFIG_HELP) : checkConfig(command);
+    }
+    case 'catalogue': {
+      const { catalogue, CATALOGUE_HELP } = await import('./cli/catalogue.ts');
+      return isHelp ? say(CATALOGUE_HELP) : catalogue(command);
     }
     default: {
       const { UsageError } = await import('./cli/command.ts');
