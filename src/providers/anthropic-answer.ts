@@ -24,13 +24,23 @@ export function usageOf(usage: unknown): Usage | null {
   const cachedInputTokens = count(usage['cache_read_input_tokens']);
   const cacheWriteTokens = count(usage['cache_creation_input_tokens']);
   const details = usage['output_tokens_details'];
+  const written = usage['cache_creation'];
+  const long = isFields(written) ? count(written['ephemeral_1h_input_tokens']) : 0;
   return {
     inputTokens: count(usage['input_tokens']) + cachedInputTokens + cacheWriteTokens,
     outputTokens: count(usage['output_tokens']),
     cachedInputTokens,
     cacheWriteTokens,
+    ...(long && { longCacheWriteTokens: Math.min(long, cacheWriteTokens) }),
     reasoningTokens: isFields(details) ? count(details['thinking_tokens']) : 0,
   };
+}
+
+/** What the end of a stream says of its usage, over what its beginning said: a null takes nothing back. */
+export function mergedUsage(before: Fields | null, after: unknown): Fields | null {
+  if (!isFields(after)) return before;
+  const said = Object.entries(after).filter(([, value]) => value !== null);
+  return { ...before, ...Object.fromEntries(said) };
 }
 
 /** As OpenAI's `usage`. */

@@ -1,5 +1,12 @@
 /** Anthropic's event stream, turned into OpenAI's chunks as it passes, and metered. */
-import { errorOf, finishReason, openAiUsage, parse, usageOf } from './anthropic-answer.ts';
+import {
+  errorOf,
+  finishReason,
+  mergedUsage,
+  openAiUsage,
+  parse,
+  usageOf,
+} from './anthropic-answer.ts';
 import { LineCarry } from './line-carry.ts';
 import { isFields } from './openai-usage.ts';
 import type { ChatRequest, Measured, MeterLimits, StreamMeter, Usage } from './provider.ts';
@@ -137,7 +144,7 @@ export class AnthropicMeter implements StreamMeter {
   }
 
   #messageDelta(event: Fields): Buffer[] {
-    if (isFields(event['usage'])) this.#usage = { ...this.#usage, ...event['usage'] };
+    this.#usage = mergedUsage(this.#usage, event['usage']);
     const delta = event['delta'];
     if (!isFields(delta) || typeof delta['stop_reason'] !== 'string') return [];
     this.#stopReason = delta['stop_reason'];

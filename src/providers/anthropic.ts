@@ -16,20 +16,31 @@ export const anthropic: Provider = {
   meter: (request, limits) => new AnthropicMeter(request, limits),
 };
 
-function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {
-  const fields = JSON.parse(request.body.toString('utf8')) as Record<string, unknown>;
-  const { upstreamModel, outputLimit } = edits;
+/** Where a request goes, and with which headers: the channel's, and under them those of the caller. */
+export function anthropicWay(
+  channel: ChannelConfig,
+  { isStream, headers: callers }: Pick<ChatRequest, 'isStream' | 'headers'>,
+): Pick<UpstreamRequest, 'path' | 'headers'> {
   const headers: Record<string, string> = {
-    accept: request.isStream ? 'text/event-stream' : 'application/json',
+    accept: isStream ? 'text/event-stream' : 'application/json',
     'content-type': 'application/json',
     'accept-encoding': 'identity',
     'user-agent': 'farebox',
     'anthropic-version': VERSION,
+    ...callers,
   };
   if (channel.apiKey !== null) headers['x-api-key'] = channel.apiKey;
   return {
     path: `${new URL(channel.baseUrl).pathname.replace(/\/$/, '')}/messages`,
     headers: withChannelHeaders(headers, channel),
+  };
+}
+
+function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {
+  const fields = JSON.parse(request.body.toString('utf8')) as Record<string, unknown>;
+  const { upstreamModel, outputLimit } = edits;
+  return {
+    ...anthropicWay(channel, request),
     body: Buffer.from(
       JSON.stringify(withParams(toAnthropic(fields, upstreamModel, outputLimit), channel)),
     ),

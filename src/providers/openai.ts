@@ -39,25 +39,38 @@ function preparedFor(channel: ChannelConfig): Prepared {
   return ready;
 }
 
+/** Where a request of this dialect goes, and with which headers. */
+export function openAiWay(
+  channel: ChannelConfig,
+  path: string,
+  isStream = false,
+): Pick<UpstreamRequest, 'path' | 'headers'> {
+  const { root, json, stream } = preparedFor(channel);
+  return { path: `${root}${path}`, headers: isStream ? stream : json };
+}
+
 /** Any other JSON request of this dialect: only its model's name is changed, and what is for Farebox taken out. */
 export function openAiRequest(
   channel: ChannelConfig,
   request: ChatRequest,
   { path, upstreamModel }: { path: string; upstreamModel: string },
 ): UpstreamRequest {
-  const { root, json } = preparedFor(channel);
+  const splices = ownSplices(request, upstreamModel);
+  spliceParams(splices, channel);
+  return { ...openAiWay(channel, path), body: splices.apply() };
+}
+
+/** The changes that every request goes through. */
+export function ownSplices(request: ChatRequest, upstreamModel: string): Splices {
   const splices = new Splices(request.body, request.members);
   for (const name of OWN_FIELDS) splices.remove(name);
   if (upstreamModel !== request.model) splices.setValue('model', JSON.stringify(upstreamModel));
-  spliceParams(splices, channel);
-  return { path: `${root}${path}`, headers: json, body: splices.apply() };
+  return splices;
 }
 
 function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {
-  const ready = preparedFor(channel);
   return {
-    path: `${ready.root}/chat/completions`,
-    headers: request.isStream ? ready.stream : ready.json,
+    ...openAiWay(channel, '/chat/completions', request.isStream),
     body: spliceBody(channel, request, edits),
   };
 }
@@ -78,12 +91,7 @@ function prepare(channel: ChannelConfig): Prepared {
 }
 
 function spliceBody(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): Buffer {
-  const { body, members } = request;
-  const splices = new Splices(body, members);
-  for (const name of OWN_FIELDS) splices.remove(name);
-  if (edits.upstreamModel !== request.model) {
-    splices.setValue('model', JSON.stringify(edits.upstreamModel));
-  }
+  const splices = ownSplices(request, edits.upstreamModel);
   if (!channel.streamOptions) splices.remove('stream_options');
   else if (request.isStream && !request.wantsUsage) askForUsage(splices, request);
   setLimit(splices, channel.outputLimitField, request, edits.outputLimit);
@@ -106,10 +114,20 @@ function askForUsage(splices: Splices, { body, members }: ChatRequest): void {
 function setLimit(
   splices: Splices,
   field: (typeof LIMIT_FIELDS)[number],
-  { body, members }: ChatRequest,
+  request: ChatRequest,
   limit: number,
 ): void {
   for (const other of LIMIT_FIELDS) if (other !== field) splices.remove(other);
+  setWhole(splices, field, request, limit);
+}
+
+/** Sets a field to a whole number, and leaves it as it is written where that is what it says. */
+export function setWhole(
+  splices: Splices,
+  field: string,
+  { body, members }: ChatRequest,
+  limit: number,
+): void {
   const range = members.get(field);
   const written = range ? body.toString('latin1', range[1], range[2]) : '';
   if (DIGITS.test(written) && Number(written) === limit) return;

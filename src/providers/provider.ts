@@ -7,22 +7,30 @@ export interface Usage {
   outputTokens: number;
   cachedInputTokens: number;
   cacheWriteTokens: number;
+  /** Of those written, the ones that stay for an hour instead of minutes. */
+  longCacheWriteTokens?: number;
   reasoningTokens: number;
+  /** Of the input, what was heard. */
+  inputAudioTokens?: number;
 }
 
-/** The facts of a caller's chat body that decide its price and route. Offsets point into the untouched body bytes. */
+/** The facts of a caller's body that decide its price and route. Offsets point into the untouched body bytes. */
 export interface ChatRequest {
   body: Buffer;
   model: string;
   isStream: boolean;
   /** The caller's own output limit, whichever of the two field names it used (the smaller of both); null when absent. */
   outputLimit: number | null;
+  /** Below this limit the upstream refuses the request; absent: 1. */
+  leastOutput?: number;
   /** Choices asked for. */
   n: number;
   /** Whether the caller asked for a usage chunk itself (`stream_options.include_usage`). */
   wantsUsage: boolean;
   /** Top-level members by name, as byte ranges: [start of key, start of value, end of value). */
   members: Map<string, [key: number, value: number, end: number]>;
+  /** Headers of the caller that an upstream of the same dialect is to see; lower-case names. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 export interface ChatEdits {
@@ -69,6 +77,10 @@ export interface StreamMeter {
   isDone(): boolean;
   /** What has passed so far. */
   measured(): Measured;
+  /** Sent while the upstream is silent, before its first event; absent: a comment. */
+  readonly keepAlive?: Buffer;
+  /** The event that ends a stream which broke, as this dialect writes it; absent: as OpenAI's chats have it. */
+  broken?(error: { code: string; message: string }): Buffer;
 }
 
 export interface MeterLimits extends AnswerFacts {

@@ -1,22 +1,23 @@
 /** A whole answer of OpenAI's Responses API, and what it says of usage and errors. */
 import { isFields, readUsage } from './openai-usage.ts';
-import type { Measured } from './provider.ts';
+import type { AnswerFacts, Measured } from './provider.ts';
+import { costOf, errorStatusOf } from './reported.ts';
 
 type Fields = Record<string, unknown>;
 
 /** Null for what is no response: not JSON, or neither output nor an error in it. */
-export function readResponse(body: Buffer): Measured | null {
+export function readResponse(body: Buffer, facts: AnswerFacts): Measured | null {
   let answer: unknown;
   try {
     answer = JSON.parse(body.toString('utf8'));
   } catch {
     return null;
   }
-  return isFields(answer) ? measureResponse(answer) : null;
+  return isFields(answer) ? measureResponse(answer, facts) : null;
 }
 
 /** As `readResponse`, of the object itself: it is also what the last event of a stream holds. */
-export function measureResponse(response: Fields): Measured | null {
+export function measureResponse(response: Fields, facts: AnswerFacts): Measured | null {
   const { output, status } = response;
   const error = responseError(response);
   if (!Array.isArray(output) && error === null) return null;
@@ -26,6 +27,8 @@ export function measureResponse(response: Fields): Measured | null {
     // Servers that leave the status out answer whole.
     isComplete: (status ?? 'completed') === 'completed' || status === 'incomplete',
     error,
+    errorStatus: errorStatusOf(response),
+    upstreamCostUsd: costOf(response, facts.reportedCost),
   };
 }
 

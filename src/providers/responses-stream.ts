@@ -3,7 +3,8 @@
  * deltas, for streams that never reach their last event.
  */
 import { isFields } from './openai-usage.ts';
-import type { Measured, MeterLimits, StreamMeter, Usage } from './provider.ts';
+import type { AnswerFacts, Measured, MeterLimits, StreamMeter } from './provider.ts';
+import { errorStatusOf } from './reported.ts';
 import { measureResponse, responseError } from './responses-answer.ts';
 import { EventPass, type Verdict } from './sse-events.ts';
 import { generatedBytes, stringEnd, valueOf } from './sse-scan.ts';
@@ -24,13 +25,12 @@ const DIGITS = /\d{1,9}/y;
 
 export class ResponsesMeter implements StreamMeter {
   readonly #pass: EventPass;
-  #usage: Usage | null = null;
-  #outputBytes = 0;
-  #isComplete = false;
-  #error: string | null = null;
+  readonly #facts: AnswerFacts;
+  #measured: Measured = { usage: null, outputBytes: 0, isComplete: false, error: null };
   #sequence = -1;
 
   constructor(limits: MeterLimits) {
+    this.#facts = limits;
     this.#pass = new EventPass(limits, (name, data) => this.#event(name, data));
   }
 
@@ -48,12 +48,7 @@ export class ResponsesMeter implements StreamMeter {
   }
 
   measured(): Measured {
-    return {
-      usage: this.#usage,
-      outputBytes: this.#outputBytes,
-      isComplete: this.#isComplete,
-      error: this.#error,
-    };
+    return this.#measured;
   }
 
   broken({ code, message }: { code: string; message: string }): Buffer {
@@ -70,28 +65,31 @@ export class ResponsesMeter implements StreamMeter {
   #event(name: string, data: string): Verdict {
     this.#countSequence(data);
     const type = name === 'error' || name.startsWith('response.') ? name : typeOf(data);
-    if (type.endsWith('.delta')) this.#outputBytes += deltaBytes(data);
+    if (type.endsWith('.delta')) this.#measured.outputBytes += deltaBytes(data);
     if (!LAST.has(type)) return 'pass';
-    this.#finish(type, parse(data));
+    this.#finish(type, parse(data) ?? {});
     return 'done';
   }
 
-  #finish(type: string, event: Fields | null): void {
+  #finish(type: string, event: Fields): void {
+    const { outputBytes } = this.#measured;
     if (type === 'error') {
       // Flat, or with the error inside, as servers have it.
-      const inner = event && isFields(event['error']) ? event['error'] : event;
-      this.#error = (inner && responseError({ error: inner })) ?? 'an error without a message';
+      const error = isFields(event['error']) ? event['error'] : event;
+      this.#measured.error = responseError({ error });
+      this.#measured.errorStatus = errorStatusOf({ error });
       return;
     }
-    const response = event && isFields(event['response']) ? event['response'] : null;
-    const measured = response && measureResponse(response);
-    this.#usage = measured?.usage ?? null;
-    this.#outputBytes = Math.max(this.#outputBytes, measured?.outputBytes ?? 0);
-    this.#error = measured?.error ?? null;
-    if (type === 'response.failed' || type === 'response.cancelled') {
-      this.#error ??= `the upstream sent ${type}`;
-    }
-    this.#isComplete = this.#error === null;
+    const response = isFields(event['response']) ? event['response'] : {};
+    const said = measureResponse(response, this.#facts) ?? this.#measured;
+    const hasFailed = type === 'response.failed' || type === 'response.cancelled';
+    const error = said.error ?? (hasFailed ? `the upstream sent ${type}` : null);
+    this.#measured = {
+      ...said,
+      outputBytes: Math.max(outputBytes, said.outputBytes),
+      isComplete: error === null,
+      error,
+    };
   }
 
   #countSequence(data: string): void {
