@@ -9,7 +9,7 @@ import { isListenHost, isLoopbackUrl, urlProblem } from './urls.ts';
 const DAY_MS = 86_400_000;
 /** What S3 takes, and every server like it. */
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-const PREFIX = /^[A-Za-z0-9!_.*'()/-]{0,200}$/;
+const PREFIX = /^[A-Za-z0-9_./-]{0,200}$/;
 const LOOPBACK = ['127.0.0.0/8', '::1'];
 const EVERY_PORT = 0;
 
