@@ -10,7 +10,7 @@ export interface ByokFee {
 }
 
 /** So hold, fit to balance, charge and limits work for it as they do for the price itself. Exact: rates become larger fractions. */
-export function feePrice({ version, tiers }: CompiledPrice, fee: ByokFee): CompiledPrice {
+export function feePrice({ version, tiers, hears }: CompiledPrice, fee: ByokFee): CompiledPrice {
   const [whole = '0', decimals = ''] = fee.percent.split('.');
   const share = BigInt(whole + decimals);
   const over = 100n * 10n ** BigInt(decimals.length);
@@ -24,6 +24,8 @@ export function feePrice({ version, tiers }: CompiledPrice, fee: ByokFee): Compi
       input: tier.input * share,
       cachedInput: tier.cachedInput * share,
       cacheWrite: tier.cacheWrite * share,
+      longCacheWrite: tier.longCacheWrite * share,
+      inputAudio: tier.inputAudio * share,
       output: tier.output * share,
       reasoning: tier.reasoning * share,
       request: tier.request * share + flat,
@@ -33,5 +35,6 @@ export function feePrice({ version, tiers }: CompiledPrice, fee: ByokFee): Compi
   return {
     version: `${version} byok ${fee.percent}% ${fee.perRequest}`,
     tiers: [feeTier(first), ...others.map(feeTier)],
+    hears,
   };
 }

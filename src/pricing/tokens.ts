@@ -16,6 +16,8 @@ export interface CompiledPrice {
   version: string;
   /** By the input tokens that they begin at; the first one begins at 0. */
   tiers: readonly [Tier, ...Tier[]];
+  /** Whether sound in the input has a price; without one it is not sold. */
+  hears: boolean;
 }
 
 /** Rates that hold from a number of input tokens on: whole numerators over one denominator, in nano-USD. */
@@ -25,6 +27,8 @@ export interface Tier {
   input: bigint;
   cachedInput: bigint;
   cacheWrite: bigint;
+  longCacheWrite: bigint;
+  inputAudio: bigint;
   output: bigint;
   reasoning: bigint;
   request: bigint;
@@ -46,6 +50,8 @@ export const TOKEN_UNITS = [
   'input_token',
   'cached_input_token',
   'cache_write_token',
+  'cache_write_1h_token',
+  'input_audio_token',
   'output_token',
   'reasoning_token',
   'request',
@@ -56,8 +62,8 @@ export type TokenUnit = (typeof TOKEN_UNITS)[number];
 const INPUT_TOKENS = 'input_tokens';
 
 /**
- * Compiles a rule list (ordered; of a unit the first rule whose `when.input_tokens` holds). Cached, cache-write and reasoning tokens
- * without a rule of their own cost what input and output cost. Throws RangeError for a price that is not a decimal string, for a
+ * Compiles a rule list (ordered; of a unit the first rule whose `when.input_tokens` holds). Cached, cache-write, audio and reasoning
+ * tokens without a rule of their own cost what input and output cost, those written for an hour what others written cost. Throws RangeError for a price that is not a decimal string, for a
  * condition on anything else, and for a list that leaves input or output tokens without a price at some length: what has no price is
  * never free.
  */
@@ -69,7 +75,8 @@ export function compilePrice(prices: TokenPrices, unpriced: TokenUnit[] = []): C
   const tiers = thresholds(rules).map((from) => tierFrom(from, prices, unpriced));
   const [first, ...others] = tiers;
   if (!first) throw new RangeError('no rules');
-  return { version, tiers: [first, ...others] };
+  const hears = rules.some(({ unit }) => unit === 'input_audio_token');
+  return { version, tiers: [first, ...others], hears };
 }
 
 function requireToken({ unit, when = {}, included, min, step }: Rule): void {
@@ -121,10 +128,13 @@ function tierFrom(from: number, prices: TokenPrices, unpriced: TokenUnit[]): Tie
   }
   const input = find('input_token') ?? free;
   const output = find('output_token') ?? free;
+  const cacheWrite = find('cache_write_token') ?? input;
   const parts = {
     input,
     cachedInput: find('cached_input_token') ?? input,
-    cacheWrite: find('cache_write_token') ?? input,
+    cacheWrite,
+    longCacheWrite: find('cache_write_1h_token') ?? cacheWrite,
+    inputAudio: find('input_audio_token') ?? input,
     output,
     reasoning: find('reasoning_token') ?? output,
     request: find('request') ?? free,
@@ -156,6 +166,8 @@ function overOneDenominator(rates: Parts<Rate>): Parts<bigint> & { denominator: 
     input: over(rates.input) / shared,
     cachedInput: over(rates.cachedInput) / shared,
     cacheWrite: over(rates.cacheWrite) / shared,
+    longCacheWrite: over(rates.longCacheWrite) / shared,
+    inputAudio: over(rates.inputAudio) / shared,
     output: over(rates.output) / shared,
     reasoning: over(rates.reasoning) / shared,
     request: over(rates.request) / shared,
@@ -176,7 +188,7 @@ function tierOf({ tiers }: CompiledPrice, inputTokens: number): Tier {
 }
 
 /**
- * What one request with this usage costs, rounded up to the nano-dollar. Cached and cache-write tokens are part of the input
+ * What one request with this usage costs, rounded up to the nano-dollar. Cached, cache-write and audio tokens are part of the input
  * tokens and reasoning tokens part of the output tokens, so each token is priced once. An amount beyond 2^53-1 nano is that
  * number: more than any account can hold, so its hold is refused.
  */
@@ -194,16 +206,31 @@ function priceAt(tier: Tier, usage: Usage): NanoUsd {
 function numerator(tier: Tier, usage: Usage): bigint {
   const cached = Math.min(usage.cachedInputTokens, usage.inputTokens);
   const written = Math.min(usage.cacheWriteTokens, usage.inputTokens - cached);
+  const heard = Math.min(usage.inputAudioTokens ?? 0, usage.inputTokens - cached - written);
   const reasoning = Math.min(usage.reasoningTokens, usage.outputTokens);
   let sum =
     tier.request +
-    tier.input * BigInt(usage.inputTokens - cached - written) +
+    tier.input * BigInt(usage.inputTokens - cached - written - heard) +
     tier.output * BigInt(usage.outputTokens - reasoning);
   if (cached) sum += tier.cachedInput * BigInt(cached);
-  if (written) sum += tier.cacheWrite * BigInt(written);
+  if (written) {
+    const long = Math.min(usage.longCacheWriteTokens ?? 0, written);
+    sum += tier.cacheWrite * BigInt(written - long) + tier.longCacheWrite * BigInt(long);
+  }
+  if (heard) sum += tier.inputAudio * BigInt(heard);
   if (reasoning) sum += tier.reasoning * BigInt(reasoning);
   return sum;
 }
+
+/** What the input of a request may be made of, besides text. */
+export interface InputKinds {
+  /** Tokens of the input that may be sound. */
+  audioTokens: number;
+  /** Whether it asks that anything be cached for an hour. */
+  mayCacheLong: boolean;
+}
+
+const TEXT: InputKinds = { audioTokens: 0, mayCacheLong: false };
 
 /**
  * The most that these counts can cost: the upstream decides what it caches, how much it thinks, and, counting the input itself, in
@@ -213,25 +240,42 @@ export function ceilingOf(
   price: CompiledPrice,
   inputTokens: number,
   outputTokens: number,
+  kinds: InputKinds = TEXT,
 ): NanoUsd {
   let most = nanoUsd(0);
   for (const tier of price.tiers) {
     if (tier.from > inputTokens) break;
-    const cost = priceAt(tier, dearestAt(tier, inputTokens, outputTokens));
+    const cost = priceAt(tier, dearestAt(tier, inputTokens, outputTokens, kinds));
     if (cost > most) most = cost;
   }
   return most;
 }
 
-function dearestAt(tier: Tier, inputTokens: number, outputTokens: number): Usage {
-  const isWriteDearest = tier.cacheWrite > tier.input && tier.cacheWrite >= tier.cachedInput;
+function dearestAt(
+  tier: Tier,
+  inputTokens: number,
+  outputTokens: number,
+  { audioTokens, mayCacheLong }: InputKinds,
+): Usage {
+  const write = mayCacheLong ? bigger(tier.longCacheWrite, tier.cacheWrite) : tier.cacheWrite;
+  const isWriteDearest = write > tier.input && write >= tier.cachedInput;
+  const isCachedDearest = !isWriteDearest && tier.cachedInput > tier.input;
+  const dearest = isWriteDearest ? write : isCachedDearest ? tier.cachedInput : tier.input;
+  const heard = tier.inputAudio > dearest ? Math.min(audioTokens, inputTokens) : 0;
+  const read = inputTokens - heard;
   return {
     inputTokens,
     outputTokens,
-    cachedInputTokens: !isWriteDearest && tier.cachedInput > tier.input ? inputTokens : 0,
-    cacheWriteTokens: isWriteDearest ? inputTokens : 0,
+    cachedInputTokens: isCachedDearest ? read : 0,
+    cacheWriteTokens: isWriteDearest ? read : 0,
+    longCacheWriteTokens: isWriteDearest && write > tier.cacheWrite ? read : 0,
     reasoningTokens: tier.reasoning > tier.output ? outputTokens : 0,
+    inputAudioTokens: heard,
   };
+}
+
+function bigger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 /** The most output tokens that `budget` covers beside the input, at the dearest; Infinity where output is free. */
@@ -239,13 +283,14 @@ export function affordableOutput(
   price: CompiledPrice,
   inputTokens: number,
   budget: NanoUsd,
+  kinds: InputKinds = TEXT,
 ): number {
   let most = Infinity;
   for (const tier of price.tiers) {
     if (tier.from > inputTokens) break;
     const left =
-      BigInt(budget) * tier.denominator - numerator(tier, dearestAt(tier, inputTokens, 0));
-    const rate = tier.reasoning > tier.output ? tier.reasoning : tier.output;
+      BigInt(budget) * tier.denominator - numerator(tier, dearestAt(tier, inputTokens, 0, kinds));
+    const rate = bigger(tier.reasoning, tier.output);
     if (left < 0n || tier.least > BigInt(budget) * tier.denominator) return 0;
     if (rate > 0n) most = Math.min(most, Number(left / rate));
   }

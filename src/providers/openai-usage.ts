@@ -13,6 +13,7 @@ export function readUsage(value: unknown): Usage | null {
   const output = count(value['completion_tokens']) ?? count(value['output_tokens']);
   if (input === null && output === null) return null;
   const inputDetails = details(value, 'prompt_tokens_details', 'input_tokens_details');
+  const heard = count(inputDetails['audio_tokens']);
   const outputDetails = details(value, 'completion_tokens_details', 'output_tokens_details');
   return {
     inputTokens: input ?? 0,
@@ -22,6 +23,7 @@ export function readUsage(value: unknown): Usage | null {
       count(inputDetails['cached_tokens']) ?? count(value['prompt_cache_hit_tokens']) ?? 0,
     cacheWriteTokens: count(inputDetails['cache_write_tokens']) ?? 0,
     reasoningTokens: count(outputDetails['reasoning_tokens']) ?? 0,
+    ...(heard && { inputAudioTokens: heard }),
   };
 }
 
