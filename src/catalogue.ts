@@ -38,10 +38,16 @@ export class Catalogue {
     this.#entries = entries;
   }
 
-  /** Prices of a model for sale that were in force before, for quotes that name them. Other prices than its own kind's are let go. */
+  /** Prices of a model that were in force before, for quotes and tasks that name them. */
   keep(id: string, price: ModelConfig['price']): void {
     const model = this.#entries.get(id)?.model;
-    if (model) this.#remember(compileEntry({ ...model, price } as ModelConfig));
+    if (!model) return;
+    try {
+      this.#remember(compileEntry({ ...model, price } as ModelConfig));
+    } catch (error) {
+      // Of the time when the model was of another kind: nothing that names it can be used any more.
+      if (!(error instanceof RangeError)) throw error;
+    }
   }
 
   /** A model at the prices of a quote: those of today, or earlier ones; null where they are not known any more. */

@@ -42,3 +42,12 @@ export function requireWithin(
     );
   }
 }
+
+/** What a key may spend on one request bounds what it may cost, not what it turns out to. */
+export function requireAllowed(ceiling: NanoUsd, most: NanoUsd | null): void {
+  if (most === null || ceiling <= most) return;
+  throw new AppError(
+    'max_credits_exceeded',
+    `This request may cost ${formatUsd(ceiling)} USD; this API key allows ${formatUsd(most)} USD a request.`,
+  );
+}

@@ -6,18 +6,18 @@ import type { Catalogue, CatalogueEntry, TokenEntry } from '../catalogue.ts';
 import { AppError } from '../errors.ts';
 import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
-import { formatUsd, type NanoUsd, ZERO_USD } from '../money.ts';
+import { type NanoUsd, ZERO_USD } from '../money.ts';
 import { tryInTurn } from '../routing/in-turn.ts';
-import type { Route, Routing } from '../routing/routing.ts';
+import { longestMs, type Route, type Routing } from '../routing/routing.ts';
 import type { OwnKeys } from '../vault.ts';
-import { readCredits, requireWithin } from './budget.ts';
+import { readCredits, requireAllowed, requireWithin } from './budget.ts';
 import type { Byok } from './byok.ts';
 import type { ChatCall } from './call.ts';
 import type { Tools } from './job.ts';
-import { type Quoted, type Quotes, wrong } from '../quotes.ts';
+import { quotedEntry, type Quotes } from '../quotes.ts';
 import { limitWithin, mostTokens, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
 import { CHAT, type Kind } from './kinds.ts';
-import { invalidField, peekRequest } from './request.ts';
+import { invalidField, type ParsedRequest, peekRequest } from './request.ts';
 import { Settlement } from './settlement.ts';
 import { runStream } from './stream.ts';
 import { runWhole } from './whole.ts';
@@ -68,17 +68,34 @@ export class Chat {
     const outputLimit = limitWithin(plan, hold.amount);
     try {
       const { requestId, signal } = call;
-      await tryInTurn(routes, { requestId, signal, log }, (route) => {
+      const { upstream, routing } = this.#options;
+      const isBusy = (channel: Route['channel']) => upstream.isBusy(channel);
+      const near = this.#nearKey(call, plan, parsed, routes);
+      const inOrder = routing.sticky.prefer(routes, near);
+      const turn = { requestId, signal, log, isBusy };
+      const served = await tryInTurn(inOrder, turn, (route) => {
         const provider = this.kind.provider(route.channel.provider);
         const secrets = secretsOf(route.own?.keyed ?? route.channel);
         const job = { call, request, plan, provider, route, outputLimit, settlement, secrets };
         return request.isStream ? runStream(job, this.#options) : runWhole(job, this.#options);
       });
+      if (near !== null) routing.sticky.served(near, served.channel.id);
     } catch (error) {
       // Nothing of any answer has gone out, so nothing is charged for what was tried.
       await settlement.finish(null);
       throw error;
     }
+  }
+
+  /** What keeps requests of one beginning together; null where there is no choice, or nothing to gain. */
+  #nearKey(
+    { principal }: ChatCall,
+    { entry }: Plan,
+    { request }: ParsedRequest,
+    routes: readonly Route[],
+  ): string | null {
+    if (routes.length < 2 || entry.model.type !== 'text') return null;
+    return this.#options.routing.sticky.keyOf(principal.accountId, entry.model.id, request);
   }
 
   /** Throws what `run` would refuse in a request before it looks at any money. */
@@ -176,33 +193,11 @@ export class Chat {
   }
 }
 
-/** The model at the prices of the quote. */
-function quotedEntry(catalogue: Catalogue, model: string, quoted: Quoted): CatalogueEntry {
-  if (quoted.model !== model) throw wrong(`is for the model ${quoted.model}`);
-  const entry = catalogue.entryAt(model, quoted.priceVersion);
-  if (entry) return entry;
-  throw wrong('is for prices that are not known any more: ask for a new one');
-}
-
-/** All of them, one after the other. */
-function longestMs(routes: readonly Route[]): number {
-  return routes.reduce((sum, { channel }) => sum + channel.timeout.totalMs, 0);
-}
-
 const NO_RULES: readonly KeyRules[] = [];
 const NO_KEYS: readonly string[] = [];
 
 function rulesOf({ principal }: ChatCall): readonly KeyRules[] {
   return principal.kind === 'key' ? principal.rules : NO_RULES;
-}
-
-/** What a key may spend on one request bounds what it may cost, not what it turns out to. */
-function requireAllowed(ceiling: NanoUsd, most: NanoUsd | null): void {
-  if (most === null || ceiling <= most) return;
-  throw new AppError(
-    'max_credits_exceeded',
-    `This request may cost ${formatUsd(ceiling)} USD; this API key allows ${formatUsd(most)} USD a request.`,
-  );
 }
 
 function emptyWallet(plan: Plan, atLeast: NanoUsd): AppError {

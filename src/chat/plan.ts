@@ -79,6 +79,7 @@ export function canonicalBody(body: Buffer): Buffer {
 
 /** A plan under a quote, which binds both: the request is no larger, and costs no more. Errors: invalid_request. */
 export function quotedPlan(parsed: ParsedRequest, entry: TokenEntry, quoted: Quoted): Plan {
+  if (quoted.kind !== 'tokens') throw wrong('is not for tokens: estimate this request');
   const plan = planText(canonicalBody(parsed.request.body), parsed, entry);
   if (
     plan.inputTokens > quoted.inputTokens ||

@@ -1,5 +1,23 @@
-/** What a caller asks of a media model, in whatever dialect: one reader for all of their field names. */
+/**
+ * What a caller asks of a media model, in whatever dialect: one reader for all of their field names. A fact that decides the price is
+ * read wherever it may stand, and must be the same everywhere: what is passed on must not say more than what was priced.
+ */
 import type { InputMode, MediaType } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { estimateText } from '../tokens.ts';
+import { findInputs, modeOf } from './inputs.ts';
+import {
+  agreed,
+  type Fields,
+  readAudio,
+  readDuration,
+  readFactor,
+  readNumber,
+  readSize,
+  readText,
+  readWhole,
+  sourcesOf,
+} from './fields.ts';
 
 /** What of a request can decide its price. Absent: the caller said nothing. */
 export interface Asked {
@@ -25,9 +43,120 @@ export interface Asked {
   input_tokens?: number;
 }
 
-/** `fields`: the caller's body. Errors: invalid_request with details.field. */
-export function readAsked(type: MediaType, fields: Readonly<Record<string, unknown>>): Asked {
-  void type;
-  void fields;
-  return {};
+const MAX_N = 1_000;
+const TEXTS = ['prompt', 'input', 'text', 'lyrics', 'lyrics_prompt', 'negative_prompt'] as const;
+/** They change what the upstream charges, and no price knows them; a value that says so is harmless. */
+const FORBIDDEN: Record<string, readonly unknown[]> = {
+  frames: [],
+  num_frames: [],
+  video_length: [],
+  batch_size: [1],
+  max_images: [1],
+  sequential_image_generation: ['disabled'],
+  partial_images: [0],
+  service_tier: ['default', 'auto', 'standard'],
+  enable_web_search: [false],
+  tools: [],
+  stream: [false],
+};
+
+/** `fields`: the caller's body. Errors: invalid_request and unsupported_parameter, with details.field. */
+export function readAsked(type: MediaType, fields: Fields): Asked {
+  const sources = sourcesOf(fields);
+  if (type !== 'tts' && type !== 'stt') refuseForbidden(sources);
+  const size = agreed(sources, ['size', 'image_size'], readSize) ?? widthByHeight(sources);
+  const asked: { [K in keyof Asked]: Asked[K] | undefined } = {
+    n: agreed(sources, ['n', 'variants', 'num_images', 'num_outputs'], readWhole(MAX_N)),
+    size,
+    resolution: agreed(sources, ['resolution'], readText),
+    quality: agreed(sources, ['quality'], readText),
+    aspect_ratio: agreed(sources, ['aspect_ratio', 'ratio'], readText),
+    fps: agreed(sources, ['fps', 'framespersecond', 'frames_per_second'], readNumber),
+    factor: agreed(sources, ['scale', 'factor', 'upscale_factor'], readFactor),
+    ...lengthsOf(type, sources),
+    ...inputsOf(type, fields),
+    ...textsOf(type, fields),
+  };
+  return Object.fromEntries(
+    Object.entries(asked).filter(([, value]) => value !== undefined),
+  ) as Asked;
+}
+
+function refuseForbidden(sources: readonly Fields[]): void {
+  for (const fields of sources) {
+    for (const [name, harmless] of Object.entries(FORBIDDEN)) {
+      const value = fields[name] ?? null;
+      if (value === null || harmless.some((fine) => fine === value)) continue;
+      throw new AppError(
+        'unsupported_parameter',
+        `The field "${name}" changes what the request costs and is not offered here: leave it out.`,
+        { details: { field: name } },
+      );
+    }
+  }
+}
+
+/** Seconds are of what is made, but where sound is read: there they are what is sent along. */
+function lengthsOf(type: MediaType, sources: readonly Fields[]) {
+  const names = ['duration', 'seconds', 'duration_seconds'];
+  if (type === 'stt') return {};
+  return {
+    duration:
+      agreed(sources, names, readDuration) ??
+      agreed(sources, ['music_length_ms'], (value, field) => readNumber(value, field) / 1_000),
+    ...(type === 'video' && {
+      audio: agreed(
+        sources,
+        ['audio', 'generate_audio', 'enable_audio', 'with_audio', 'sound'],
+        readAudio,
+      ),
+    }),
+  };
+}
+
+function widthByHeight(sources: readonly Fields[]): string | undefined {
+  const width = agreed(sources, ['width'], readNumber);
+  const height = agreed(sources, ['height'], readNumber);
+  return width === undefined || height === undefined ? undefined : `${width}x${height}`;
+}
+
+/** What is sent along decides the mode; a mode that is named alone is believed, as in an estimate. */
+function inputsOf(type: MediaType, fields: Fields): Pick<Asked, 'input_mode' | 'input_images'> {
+  if (type === 'tts' || type === 'stt') return {};
+  const found = findInputs(fields);
+  const said = agreed([fields], ['input_mode'], modeOf);
+  const mode = found.video ? 'video' : found.image ? 'image' : found.audio ? 'audio' : undefined;
+  if (mode !== undefined && said !== undefined && said !== mode) {
+    throw new AppError('invalid_request', `input_mode: this request sends ${mode} along.`, {
+      details: { field: 'input_mode' },
+    });
+  }
+  const chosen = mode ?? said;
+  return {
+    ...(chosen !== undefined && { input_mode: chosen }),
+    ...(found.image > 0 && { input_images: found.image }),
+  };
+}
+
+function textsOf(type: MediaType, fields: Fields): Pick<Asked, 'characters' | 'input_tokens'> {
+  const texts = TEXTS.flatMap((name) => {
+    const value = fields[name];
+    return typeof value === 'string' ? [value] : [];
+  });
+  if (type === 'stt' || texts.length === 0) return {};
+  const spoken = type === 'tts' ? (fields['input'] ?? fields['text']) : texts.join('');
+  return {
+    ...(typeof spoken === 'string' && { characters: codePoints(spoken) }),
+    input_tokens: estimateText(Buffer.from(JSON.stringify(texts))).tokens,
+  };
+}
+
+/** Without a copy of the text in points. */
+export function codePoints(text: string): number {
+  let pairs = 0;
+  for (let at = 0; at < text.length - 1; at++) {
+    const isHigh = (text.charCodeAt(at) & 0xfc00) === 0xd800;
+    if (isHigh && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00) pairs++;
+  }
+  return text.length - pairs;
 }

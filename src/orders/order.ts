@@ -1,8 +1,21 @@
 /** One media request in units and circumstances: the same for its estimate, its quote, its hold and its charge. */
 import type { MediaEntry } from '../catalogue.ts';
 import type { MediaModel } from '../config/config.ts';
-import type { Circumstances, Priced, Scalar, Units } from '../pricing/rules.ts';
+import { type NanoUsd, nanoUsd } from '../money.ts';
+import { costWith } from '../pricing/media.ts';
+import {
+  type Circumstances,
+  type Priced,
+  type Scalar,
+  type Units,
+  UnpricedError,
+} from '../pricing/rules.ts';
 import type { Asked } from './asked.ts';
+import { chosenBy } from './choices.ts';
+import { lengthsOf } from './lengths.ts';
+import { deliveredItems, deliveredUnits } from './delivered.ts';
+import { priceUnits } from './price.ts';
+import { unitsOf } from './units.ts';
 
 export interface Order {
   /** The most of each unit that it can come to. */
@@ -23,18 +36,97 @@ export interface Measured {
 
 /** Errors: invalid_request, naming a field that the model does not offer or that is outside of what it offers. */
 export function orderOf(model: MediaModel, asked: Asked): Order {
-  void model;
-  return { units: {}, circumstances: {}, asked, assumed: {} };
+  const { asked: whole, assumed } = chosenBy(model, asked);
+  return { ...orderFor(model, whole, longest(model, whole)), asked: whole, assumed };
+}
+
+function orderFor(model: MediaModel, asked: Asked, seconds: number | null) {
+  const { n, size, resolution, quality, aspect_ratio, fps, audio, factor, input_mode } = asked;
+  const units = unitsOf(model, asked, seconds);
+  const inputs = { input_mode, input_tokens: units['input_token'] };
+  const duration = seconds ?? undefined;
+  const made = { n, size, resolution, quality, aspect_ratio, fps, audio, factor, duration };
+  return { units, circumstances: said({ ...made, ...inputs }) };
+}
+
+function said(circumstances: Circumstances): Circumstances {
+  return Object.fromEntries(
+    Object.entries(circumstances).filter(([, value]) => value !== undefined),
+  );
+}
+
+function longest(model: MediaModel, { duration }: Asked): number | null {
+  if (typeof duration === 'number') return duration;
+  if (duration === undefined) return null;
+  const { durations, duration: range } = model.params;
+  return range?.max ?? (durations.length ? Math.max(...durations) : null);
 }
 
 /** The most that it can cost. Throws UnpricedError where no rule prices it, which a checked configuration excludes. */
 export function ceilingOfOrder(entry: MediaEntry, order: Order): Priced {
-  if (!entry.price.rules) return { amount: entry.price.upstream!.most, lines: [] };
-  return entry.price.rules.price(order.units, order.circumstances);
+  return atLengths(entry, order).reduce((most, each) => (each.amount > most.amount ? each : most));
 }
 
-/** What was delivered costs this, at most the ceiling while the upstream stays inside what was ordered. */
+/** The least that a whole answer costs: less than the ceiling where the upstream decides how long it gets. */
+export function leastOfOrder(entry: MediaEntry, order: Order): Priced {
+  if (!entry.price.rules) return { amount: nanoUsd(0), lines: [] };
+  return atLengths(entry, order).reduce((least, each) =>
+    each.amount < least.amount ? each : least,
+  );
+}
+
+/** What it costs at every length that may be the dearest or the cheapest. */
+function atLengths({ model, price }: MediaEntry, order: Order): [Priced, ...Priced[]] {
+  const { rules, upstream } = price;
+  if (upstream || !rules) return [{ amount: upstream?.most ?? nanoUsd(0), lines: [] }];
+  const main = priceUnits(model.type, rules, order.units, order.circumstances);
+  if (order.asked.duration !== 'auto') return [main];
+  const others = lengthsOf(model.params, rules).map((seconds) => {
+    const { units, circumstances } = orderFor(model, order.asked, seconds);
+    return priceUnits(model.type, rules, units, circumstances);
+  });
+  return [main, ...others];
+}
+
+/** What was delivered costs this: at most the ceiling, while the upstream stays inside what was ordered. */
 export function deliveredCost(entry: MediaEntry, order: Order, measured: Measured): Priced {
-  void measured;
-  return ceilingOfOrder(entry, order);
+  const { rules, upstream } = entry.price;
+  if (upstream) {
+    const { upstreamCostUsd: usd } = measured;
+    const amount = usd === undefined ? null : costWith(usd, upstream.markup);
+    if (amount !== null) return { amount, lines: [] };
+    if (!rules) return shareOfMost(upstream.most, order, measured);
+  }
+  const { n = 1 } = order.asked;
+  const units = deliveredUnits(entry.model.type, order.units, measured.units, n);
+  const price = (circumstances: Circumstances) =>
+    priceUnits(entry.model.type, rules!, units, circumstances);
+  const length = measured.units['output_second'];
+  const isOpen = order.asked.duration === 'auto' && length !== undefined;
+  const priced = isOpen
+    ? atLength(price, order, length / deliveredItems(measured.units, n))
+    : price(order.circumstances);
+  if (!upstream || priced.amount <= upstream.most) return priced;
+  return { ...priced, amount: upstream.most };
+}
+
+/** Rules may know the declared lengths alone: then another one costs what the longest does. */
+function atLength(
+  price: (circumstances: Circumstances) => Priced,
+  { circumstances }: Order,
+  duration: number,
+): Priced {
+  try {
+    return price({ ...circumstances, duration });
+  } catch (error) {
+    if (error instanceof UnpricedError) return price(circumstances);
+    throw error;
+  }
+}
+
+/** An upstream that was to say what it cost, and did not, and no rules either: the delivered part of the most. */
+function shareOfMost(most: NanoUsd, order: Order, { units }: Measured): Priced {
+  const { n = 1 } = order.asked;
+  const part = (BigInt(most) * BigInt(Math.round(deliveredItems(units, n)))) / BigInt(n);
+  return { amount: nanoUsd(part), lines: [] };
 }

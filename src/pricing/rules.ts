@@ -110,6 +110,28 @@ export class Prices {
     return this.#rules.has(unit);
   }
 
+  /** The rule that prices a unit here. Throws UnpricedError where none does. */
+  ruleOf(unit: string, circumstances: Circumstances): Rule {
+    return this.#find(unit, circumstances).rule;
+  }
+
+  /** Numbers that rules compare this circumstance with, each once. */
+  boundsOf(circumstance: string): number[] {
+    const wanted = [...this.#rules.values()]
+      .flat()
+      .flatMap(({ rule }) => rule.when?.[circumstance] ?? []);
+    const numbers = wanted.flatMap((value) =>
+      typeof value === 'object' ? (Object.values(value) as unknown[]) : [value],
+    );
+    return [...new Set(numbers.filter((value) => typeof value === 'number'))];
+  }
+
+  /** The circumstances that any rule depends on. */
+  circumstances(): Set<string> {
+    const rules = [...this.#rules.values()].flat();
+    return new Set(rules.flatMap(({ rule }) => Object.keys(rule.when ?? {})));
+  }
+
   /** Throws UnpricedError where a unit of the request has no price. */
   price(units: Units, circumstances: Circumstances): Priced {
     const lines: Line[] = [];

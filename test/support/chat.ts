@@ -9,6 +9,7 @@ import { Chat } from '../../src/chat/chat.ts';
 import type { ChannelConfig, TokenModel } from '../../src/config/config.ts';
 import { AppError } from '../../src/errors.ts';
 import type { Log, LogFields } from '../../src/log.ts';
+import { PriceLists } from '../../src/price-lists.ts';
 import { Quotes } from '../../src/quotes.ts';
 import { Routing } from '../../src/routing/routing.ts';
 import { Upstream } from '../../src/upstream.ts';
@@ -137,7 +138,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const ways = new Upstream(limits);
   const { ledger, clock } = store;
   const log = recordingLog(logged);
-  const quotes = new Quotes({ ledger, catalogue, secret: store.secretFor('quotes'), clock });
+  const priceLists = new PriceLists({ ledger, catalogue, clock });
+  const quotes = new Quotes({ priceLists, secret: store.secretFor('quotes'), clock });
   const fee = { percent: '0', perRequest: ZERO_USD };
   const vault = new Vault(ledger, store.masterKey.values);
   const chat = new Chat({

@@ -66,7 +66,10 @@ export function creditsEstimate(options: EstimateOptions) {
       const amounts = { min: found.min, expected: found.expected, max: found.max };
       const { input_tokens: inputTokens, output_tokens: outputTokens } = found.units;
       const quoted = { model: model.id, priceVersion: price.version, max: found.max };
-      const quote = await quotes.make({ ...quoted, inputTokens, outputTokens }, model.price);
+      const quote = await quotes.make(
+        { kind: 'tokens', ...quoted, inputTokens, outputTokens },
+        found.entry,
+      );
       return {
         object: 'credits.estimate',
         model: model.id,
