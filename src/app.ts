@@ -1,6 +1,7 @@
 /** The composition root: builds each part once, in order. */
 import { isDeepStrictEqual } from 'node:util';
 import { createSiwx } from './auth/siwx.ts';
+import { Sessions } from './auth/sessions.ts';
 import { Web3Keys } from './auth/web3-key.ts';
 import { Catalogue } from './catalogue.ts';
 import { contractWalletVerifier } from './chains/contract-wallet.ts';
@@ -57,6 +58,8 @@ export interface App {
   payouts: Payouts;
   /** Every route, with who may call it. */
   routes: readonly RouteEntry[];
+  /** Who is signed in to the operator's page, and the link by which a new server is claimed. */
+  sessions: Sessions;
   /** Where clients dial it; known once it listens. */
   readonly url: string;
   /** Serves; answers the port. */
@@ -87,7 +90,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   );
   const { payments, payouts, catalogue, byok } = parts;
 
-  const gate = { closed: starting() as AppError | null };
+  const gate = { closed: starting() as AppError | null, port: server.port };
   const http = createHttpServer({
     ...parts,
     clock,
@@ -99,6 +102,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     creditUsd: config.creditUsd,
     clientIp: clientIp(server.trustedProxies),
     config: config.payments,
+    mode: config.mode,
+    trustedProxies: server.trustedProxies,
+    port: () => gate.port,
     closedBecause: () => gate.closed,
   });
 
@@ -119,11 +125,13 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     payments,
     payouts,
     routes: http.routes,
+    sessions: parts.sessions,
     get url() {
       return origins.dialled(undefined);
     },
     listen: async () => {
       const port = await http.listen();
+      gate.port = port;
       origins.set(originsOf(server, port));
       paymentsStarted = startPayments(parts, log);
       await atMost(paymentsStarted, RAILS_WAIT_MS);
@@ -204,6 +212,7 @@ async function createParts(
   });
   const reports = startReports(store, tools, opened);
   const spending = new KeySpending(ledger.read);
+  const sessions = new Sessions({ ledger, keys, clock, secret: store.secretFor('admin sessions') });
   const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
   const forHttp = {
     ledger,
@@ -211,6 +220,7 @@ async function createParts(
     keys,
     spending,
     web3Keys,
+    sessions,
     siwx,
     payments,
     chat,

@@ -7,9 +7,8 @@ import type { Dispatcher } from 'undici';
 import type { ChannelConfig, LimitsConfig } from './config/config.ts';
 import { AppError } from './errors.ts';
 import type { UpstreamRequest } from './providers/provider.ts';
+import type { Durations, Traffic } from './routing/traffic.ts';
 
-/** Requests that may wait for a connection of one channel. */
-const MAX_WAITING = 1_024;
 const CONNECT_TIMEOUT_MS = 10_000;
 const RETRY_AFTER_SECONDS = 1;
 
@@ -34,47 +33,50 @@ export interface UpstreamCall {
   abort(error: AppError): void;
 }
 
-interface Channel {
+/** The way to one channel: so many requests under way at once, and those that wait for one of them to end. */
+interface Way {
   pool: Pool;
-  waiting: number;
+  running: number;
+  /** In the order of their arrival. */
+  waiting: Set<Exchange>;
 }
 
 export class Upstream {
   readonly #limits: Pick<LimitsConfig, 'upstreamBodyBytes'>;
-  readonly #channels = new WeakMap<ChannelConfig, Channel>();
+  readonly #traffic: Pick<Traffic, 'of'> | null;
+  readonly #ways = new WeakMap<ChannelConfig, Way>();
   readonly #pools = new Set<Pool>();
 
-  constructor(limits: Pick<LimitsConfig, 'upstreamBodyBytes'>) {
+  constructor(
+    limits: Pick<LimitsConfig, 'upstreamBodyBytes'>,
+    traffic: Pick<Traffic, 'of'> | null = null,
+  ) {
     this.#limits = limits;
+    this.#traffic = traffic;
   }
 
-  /** Throws no_channel, before anything is sent, where too many requests wait already. */
+  /** Whether whatever is sent next has to wait. */
+  isBusy(channel: ChannelConfig): boolean {
+    return (this.#ways.get(channel)?.running ?? 0) >= channel.concurrency;
+  }
+
+  /** Throws no_channel, before anything is sent, where too many requests wait already; one that waits too long fails with it. */
   send(channel: ChannelConfig, request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
-    const entry = this.#channel(channel);
-    if (entry.waiting >= channel.concurrency + MAX_WAITING) {
-      throw new AppError(
-        'no_channel',
-        'Every connection to this model is busy. Try again shortly.',
-        {
-          retryAfterSeconds: RETRY_AFTER_SECONDS,
-        },
-      );
-    }
-    entry.waiting++;
-    const exchange = new Exchange(channel, this.#limits.upstreamBodyBytes, sink, () => {
-      entry.waiting--;
+    const way = this.#way(channel);
+    const exchange = new Exchange(channel, {
+      maxBytes: this.#limits.upstreamBodyBytes,
+      firstByte: this.#traffic?.of(channel.id).firstByte ?? null,
+      sink,
+      dispatch: () => dispatch(way.pool, channel, request, exchange),
+      left: () => leave(way, channel, exchange),
     });
-    entry.pool.dispatch(
-      {
-        method: 'POST',
-        path: request.path,
-        headers: request.headers,
-        body: request.body,
-        headersTimeout: channel.timeout.firstByteMs,
-        bodyTimeout: channel.timeout.idleMs,
-      },
-      exchange,
-    );
+    if (way.running < channel.concurrency) {
+      way.running += 1;
+      exchange.start();
+    } else if (way.waiting.size < channel.queue.size) {
+      way.waiting.add(exchange);
+      exchange.wait(channel.queue.waitMs);
+    } else throw everyConnectionBusy();
     return exchange;
   }
 
@@ -83,9 +85,9 @@ export class Upstream {
     await Promise.all(Array.from(this.#pools, (pool) => pool.destroy()));
   }
 
-  #channel(config: ChannelConfig): Channel {
-    let channel = this.#channels.get(config);
-    if (!channel) {
+  #way(config: ChannelConfig): Way {
+    let way = this.#ways.get(config);
+    if (!way) {
       const pool = new Pool(new URL(config.baseUrl).origin, {
         connections: config.concurrency,
         pipelining: 1,
@@ -93,32 +95,89 @@ export class Upstream {
         connect: { timeout: CONNECT_TIMEOUT_MS },
       });
       this.#pools.add(pool);
-      channel = { pool, waiting: 0 };
-      this.#channels.set(config, channel);
+      way = { pool, running: 0, waiting: new Set() };
+      this.#ways.set(config, way);
     }
-    return channel;
+    return way;
   }
 }
 
+function dispatch(
+  pool: Pool,
+  { timeout }: ChannelConfig,
+  { path, headers, body }: UpstreamRequest,
+  exchange: Exchange,
+): void {
+  pool.dispatch(
+    {
+      method: 'POST',
+      path,
+      headers,
+      body,
+      headersTimeout: timeout.firstByteMs,
+      bodyTimeout: timeout.idleMs,
+    },
+    exchange,
+  );
+}
+
+/** Who ends makes room for whoever waits longest. */
+function leave(way: Way, channel: ChannelConfig, exchange: Exchange): void {
+  if (way.waiting.delete(exchange)) return;
+  way.running -= 1;
+  for (const next of way.waiting) {
+    if (way.running >= channel.concurrency) return;
+    way.waiting.delete(next);
+    way.running += 1;
+    next.start();
+  }
+}
+
+function everyConnectionBusy(): AppError {
+  return new AppError('no_channel', 'Every connection to this model is busy. Try again shortly.', {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}
+
+interface ExchangeOptions {
+  maxBytes: number;
+  firstByte: Durations | null;
+  sink: UpstreamSink;
+  dispatch(): void;
+  /** Told once, when it is over. */
+  left(): void;
+}
+
 class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
+  readonly #options: ExchangeOptions;
   readonly #sink: UpstreamSink;
-  readonly #release: () => void;
-  readonly #maxBytes: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #totalMs: number;
+  #timer: NodeJS.Timeout | null = null;
+  #startedMs = 0;
   #controller: Dispatcher.DispatchController | null = null;
   #aborted: AppError | null = null;
   #isOver = false;
   #bytes = 0;
 
-  constructor(channel: ChannelConfig, maxBytes: number, sink: UpstreamSink, release: () => void) {
-    this.#sink = sink;
-    this.#maxBytes = maxBytes;
-    this.#release = release;
-    const { totalMs } = channel.timeout;
+  constructor(channel: ChannelConfig, options: ExchangeOptions) {
+    this.#options = options;
+    this.#sink = options.sink;
+    this.#totalMs = channel.timeout.totalMs;
+  }
+
+  /** For its turn, which comes with `start`. */
+  wait(ms: number): void {
+    this.#timer = setTimeout(() => this.abort(everyConnectionBusy()), ms);
+  }
+
+  start(): void {
+    if (this.#timer) clearTimeout(this.#timer);
     this.#timer = setTimeout(
-      () => this.abort(tooSlow(`did not finish within ${totalMs} ms`)),
-      totalMs,
+      () => this.abort(tooSlow(`did not finish within ${this.#totalMs} ms`)),
+      this.#totalMs,
     );
+    this.#startedMs = performance.now();
+    this.#options.dispatch();
   }
 
   pause(): void {
@@ -157,16 +216,16 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
       this.abort(new AppError('upstream_failed', 'The upstream compressed its answer, unasked.'));
       return;
     }
+    this.#options.firstByte?.add(performance.now() - this.#startedMs);
     this.#sink.head(status, headers);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver || this.#aborted) return;
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#maxBytes) {
-      this.abort(
-        new AppError('upstream_failed', `The upstream sent more than ${this.#maxBytes} bytes.`),
-      );
+    const { maxBytes } = this.#options;
+    if (this.#bytes > maxBytes) {
+      this.abort(new AppError('upstream_failed', `The upstream sent more than ${maxBytes} bytes.`));
       return;
     }
     this.#sink.data(chunk);
@@ -187,8 +246,8 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
   #over(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    clearTimeout(this.#timer);
-    this.#release();
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#options.left();
     return true;
   }
 }

@@ -3,6 +3,7 @@
  * then half-open for one request that finds out. A 429 is not sickness: it only asks for a pause.
  */
 import type { Clock } from '../clock.ts';
+import type { ChannelTraffic } from './traffic.ts';
 
 export type Outcome = 'good' | 'sick' | 'busy';
 
@@ -34,9 +35,12 @@ export class Breaker {
   #openForMs = 0;
   #isProbing = false;
   #pausedUntilMs = 0;
+  readonly #traffic: Pick<ChannelTraffic, 'attempts' | 'ended'> | null;
 
-  constructor(clock: Clock) {
+  /** `traffic`: where its channel's attempts are counted. */
+  constructor(clock: Clock, traffic: Pick<ChannelTraffic, 'attempts' | 'ended'> | null = null) {
     this.#clock = clock;
+    this.#traffic = traffic;
   }
 
   get state(): BreakerState {
@@ -56,6 +60,7 @@ export class Breaker {
 
   /** Takes the one place of a half-open breaker; whoever began tells the end. */
   begin(): void {
+    if (this.#traffic) this.#traffic.attempts += 1;
     if (this.state === 'half-open') this.#isProbing = true;
   }
 
@@ -63,6 +68,7 @@ export class Breaker {
   end(outcome: Outcome | 'unknown', retryAfterMs = USUAL_PAUSE_MS): void {
     const wasProbe = this.#isProbing;
     this.#isProbing = false;
+    if (this.#traffic) this.#traffic.ended[outcome] += 1;
     const nowMs = this.#clock.nowMs();
     switch (outcome) {
       case 'good':

@@ -1,4 +1,5 @@
 /** One request over several channels: each is tried once at most, and only while its caller has nothing of an answer. */
+import type { ChannelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Outcome } from './breaker.ts';
@@ -9,25 +10,32 @@ export interface Turn {
   /** Aborted when the caller is gone. */
   signal: AbortSignal;
   log: Pick<Log, 'warn'>;
+  /** Whether every connection of a channel is in use. */
+  isBusy?(channel: ChannelConfig): boolean;
 }
 
 /**
  * Tries the routes in their order, until one answers or refuses the request's own content. `attempt` answers what it learnt of its
- * channel, and throws only while the caller has nothing; the last attempt's AppError is thrown on.
+ * channel, and throws only while the caller has nothing; the last attempt's AppError is thrown on. Answers the route that answered.
  */
 export async function tryInTurn(
   routes: readonly Route[],
-  { requestId, signal, log }: Turn,
+  { requestId, signal, log, isBusy }: Turn,
   attempt: (route: Route) => Promise<Outcome | 'unknown'>,
-): Promise<void> {
+): Promise<Route> {
   let failure: AppError | null = null;
   for (const route of routes) {
     // Others may have found out meanwhile that it is not fit.
     if (failure && route.breaker.waitMs() > 0) continue;
+    // Who has waited for one does not wait for the next.
+    if (failure?.code === 'no_channel' && isBusy?.(route.channel)) continue;
+    const startedMs = performance.now();
     route.breaker.begin();
     try {
-      route.breaker.end(await attempt(route));
-      return;
+      const outcome = await attempt(route);
+      route.breaker.end(outcome);
+      if (outcome === 'good') route.traffic?.whole.add(performance.now() - startedMs);
+      return route;
     } catch (thrown) {
       failure = asAppError(thrown);
       const { code, retryAfterSeconds } = failure;

@@ -1,14 +1,20 @@
 /** Which channels serve a model, best first: by group, priority, then chance in the share of their weights; the unfit left out. */
 import type { Clock } from '../clock.ts';
-import type { ChannelConfig, ModelConfig } from '../config/config.ts';
+import type { ChannelConfig, CostConfig, ModelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { Breaker, type BreakerState, type Outcome } from './breaker.ts';
+import { Sticky } from './sticky.ts';
+import { type ChannelTraffic, Traffic } from './traffic.ts';
 
 export interface Route {
   channel: ChannelConfig;
   /** The model's name at the upstream. */
   upstreamModel: string;
   breaker: Breaker;
+  /** What the operator pays there; absent: not known. */
+  cost?: CostConfig;
+  /** Of its channel; absent over another key than the operator's. */
+  traffic?: ChannelTraffic;
   /** Whose key it goes over, where that is not the operator's. */
   own?: OwnWay;
 }
@@ -31,6 +37,11 @@ export interface RoutingOptions {
   random?: () => number;
   /** Whether an operator turned a channel off. */
   isOff?: (channelId: string) => boolean;
+  /** Whether every connection of a channel is in use. */
+  isBusy?: (channel: ChannelConfig) => boolean;
+  traffic?: Traffic;
+  /** See Sticky; 0, the default here, turns it off. */
+  stickyMs?: number;
 }
 
 const RETRY_AFTER_SECONDS = 5;
@@ -41,15 +52,24 @@ export class Routing {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #isOff: (channelId: string) => boolean;
+  readonly #isBusy: (channel: ChannelConfig) => boolean;
+  readonly #traffic: Traffic;
+  readonly sticky: Sticky;
   #channels: Map<string, ChannelConfig>;
   /** By channel and model id: at most as many as there are routes. */
   #breakers = new Map<string, Breaker>();
 
   constructor(channels: ChannelConfig[], options: RoutingOptions) {
-    const { clock, random = Math.random, isOff = () => false } = options;
-    this.#clock = clock;
-    this.#random = random;
-    this.#isOff = isOff;
+    this.#clock = options.clock;
+    this.#random = options.random ?? Math.random;
+    this.#isOff = options.isOff ?? (() => false);
+    this.#isBusy = options.isBusy ?? (() => false);
+    this.#traffic = options.traffic ?? new Traffic();
+    this.sticky = new Sticky({
+      clock: options.clock,
+      stickyMs: options.stickyMs ?? 0,
+      isBusy: ({ channel }) => this.#isBusy(channel),
+    });
     this.#channels = byId(channels);
   }
 
@@ -61,6 +81,7 @@ export class Routing {
       if (next.get(id)?.baseUrl !== this.#channels.get(id)?.baseUrl) this.#breakers.delete(key);
     }
     this.#channels = next;
+    this.#traffic.keepOnly(new Set(next.keys()));
   }
 
   /**
@@ -75,12 +96,21 @@ export class Routing {
     if (all.length === 1 && only.breaker.waitMs() === 0) return [only];
     const waits = all.map((route) => route.breaker.waitMs());
     const fit = all.filter((_route, index) => waits[index] === 0);
-    const [first, ...others] = this.#shuffled(fit, groups);
+    const [first, ...others] = this.#idleFirst(this.#shuffled(fit, groups));
     if (first) return [first, ...others.slice(0, MAX_CANDIDATES - 1)];
     const soonest = Math.min(...waits);
     throw noChannel(
       model,
       Number.isFinite(soonest) ? Math.max(1, Math.ceil(soonest / 1_000)) : RETRY_AFTER_SECONDS,
+    );
+  }
+
+  /** A worse channel with a free connection serves sooner than a better one without. */
+  #idleFirst(routes: Route[]): Route[] {
+    const [first] = routes;
+    if (!first || !this.#isBusy(first.channel)) return routes;
+    return routes.toSorted(
+      (a, b) => Number(this.#isBusy(a.channel)) - Number(this.#isBusy(b.channel)),
     );
   }
 
@@ -121,10 +151,12 @@ export class Routing {
 
   #routes(model: ModelConfig, groups: readonly string[]): Route[] {
     const routes: Route[] = [];
-    for (const { channel: id, model: upstreamModel } of model.routes) {
+    for (const { channel: id, model: upstreamModel, cost } of model.routes) {
       const channel = this.#channels.get(id);
       if (!channel || !groups.includes(channel.group) || this.#isOff(id)) continue;
-      routes.push({ channel, upstreamModel, breaker: this.#breaker(id, model.id) });
+      const breaker = this.#breaker(id, model.id);
+      const traffic = this.#traffic.of(id);
+      routes.push({ channel, upstreamModel, breaker, traffic, ...(cost && { cost }) });
     }
     return routes;
   }
@@ -133,7 +165,7 @@ export class Routing {
     const key = `${channelId} ${modelId}`;
     let breaker = this.#breakers.get(key);
     if (!breaker) {
-      breaker = new Breaker(this.#clock);
+      breaker = new Breaker(this.#clock, this.#traffic.of(channelId));
       this.#breakers.set(key, breaker);
     }
     return breaker;
@@ -171,6 +203,14 @@ export class Routing {
     }
     return [...ordered, ...left];
   }
+}
+
+/** How long all of them may take, one after the other. */
+export function longestMs(routes: readonly Route[]): number {
+  return routes.reduce(
+    (sum, { channel }) => sum + channel.queue.waitMs + channel.timeout.totalMs,
+    0,
+  );
 }
 
 /** What an attempt's error says of its channel. */

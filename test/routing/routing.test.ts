@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ChannelConfig, ModelConfig } from '../../src/config/config.ts';
 import { Routing } from '../../src/routing/routing.ts';
 import { channel as channelAt, MODEL } from '../support/chat.ts';
+import { seeded } from '../support/seeded.ts';
 import { manualClock } from '../support/store.ts';
 
 const channel = (id: string, more: Partial<ChannelConfig> = {}) =>
@@ -11,15 +12,6 @@ const model = (...ids: string[]): ModelConfig => ({
   ...MODEL,
   routes: ids.map((id) => ({ channel: id, model: `up-${id}` })),
 });
-
-/** Park and Miller's minimal standard generator. */
-function seeded(seed = 1): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return (state - 1) / 2_147_483_646;
-  };
-}
 
 function routingOf(channels: ChannelConfig[], random = seeded()) {
   const clock = manualClock();

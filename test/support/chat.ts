@@ -12,6 +12,7 @@ import type { Log, LogFields } from '../../src/log.ts';
 import { PriceLists } from '../../src/price-lists.ts';
 import { Quotes } from '../../src/quotes.ts';
 import { Routing } from '../../src/routing/routing.ts';
+import { Traffic } from '../../src/routing/traffic.ts';
 import { Upstream } from '../../src/upstream.ts';
 import { Vault } from '../../src/vault.ts';
 import { type TestStore, testStore } from './store.ts';
@@ -78,6 +79,9 @@ export interface RigOptions {
   /** Instead of the one channel. */
   channels?: ChannelConfig[];
   usd?: string;
+  stickyMs?: number;
+  /** Of the choice among channels. */
+  random?: () => number;
 }
 
 export interface Logged extends LogFields {
@@ -100,6 +104,8 @@ export interface Rig extends AsyncDisposable {
   upstream: TestUpstream;
   catalogue: Catalogue;
   chat: Chat;
+  traffic: Traffic;
+  routing: Routing;
   account: string;
   logged: Logged[];
   /** Requests that the server has fully dealt with. */
@@ -128,14 +134,21 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const logged: Logged[] = [];
   const catalogue = new Catalogue([{ ...MODEL, ...options.model }]);
   const channels = options.channels ?? [channel(options.baseUrl ?? upstream.url, options.channel)];
-  const routing = new Routing(channels, { clock: store.clock });
   const limits = {
     sseLineBytes: 65_536,
     sseKeepAliveMs: 15_000,
     upstreamBodyBytes: 8_000_000,
     ...options.limits,
   };
-  const ways = new Upstream(limits);
+  const traffic = new Traffic();
+  const ways = new Upstream(limits, traffic);
+  const routing = new Routing(channels, {
+    clock: store.clock,
+    isBusy: (each) => ways.isBusy(each),
+    traffic,
+    stickyMs: options.stickyMs ?? 0,
+    ...(options.random && { random: options.random }),
+  });
   const { ledger, clock } = store;
   const log = recordingLog(logged);
   const priceLists = new PriceLists({ ledger, catalogue, clock });
@@ -184,6 +197,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     upstream,
     catalogue,
     chat,
+    traffic,
+    routing,
     account,
     logged,
     settled: (count) =>
