@@ -374,6 +374,8 @@ export interface DeliveryRow {
   /** Why the last attempt failed. */
   last_error: string | null;
   created_at: number;
+  /** When it was queued last: at the end of the task, or when somebody asked for it again. */
+  since: number;
   delivered_at: number | null;
 }
 

@@ -26,6 +26,7 @@ export async function up(db: Kysely<unknown>, { text, int, table }: Ddl): Promis
       last_status ${int},
       last_error ${text},
       created_at ${int} not null,
+      since ${int} not null,
       delivered_at ${int},
       check ((state = 'pending') = (next_at is not null)),
       check (state <> 'delivered' or (delivered_at is not null and last_status between 200 and 299)),
