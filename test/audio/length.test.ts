@@ -103,7 +103,7 @@ describe('the length of a recording', () => {
       filled(webmOpus(1), Buffer.from('ec80', 'hex')),
       filled(oggOpus(1), oggOpus(255, 0, Buffer.from([0x08])).subarray(-382)),
       filled(oggOpus(1), Buffer.from('OggS')),
-      filled(m4a(1), Buffer.from('00000008moov')),
+      filled(m4a(1), Buffer.from('000000086d6f6f76', 'hex')),
     ];
     for (const [at, file] of hard.entries()) {
       const before = process.cpuUsage().user;
