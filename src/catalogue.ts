@@ -23,12 +23,14 @@ const MAX_EARLIER = 20_000;
 
 export class Catalogue {
   #entries: Map<string, CatalogueEntry>;
+  #aliases: Map<string, CatalogueEntry>;
   /** Earlier prices that a quote may name, by model and version; the newest last. */
   readonly #earlier = new Map<string, CatalogueEntry>();
 
   /** Throws RangeError, naming the model, where a price cannot be read or is missing. */
   constructor(models: ModelConfig[]) {
     this.#entries = compile(models);
+    this.#aliases = aliasesOf(this.#entries);
   }
 
   /** Takes new models and prices, or throws as the constructor does and keeps the old ones. */
@@ -36,6 +38,7 @@ export class Catalogue {
     const entries = compile(models);
     for (const entry of this.#entries.values()) this.#remember(entry);
     this.#entries = entries;
+    this.#aliases = aliasesOf(entries);
   }
 
   /** Prices of a model that were in force before, for quotes and tasks that name them. */
@@ -54,7 +57,7 @@ export class Catalogue {
   entryAt(id: string, version: string): CatalogueEntry | null {
     const entry = this.entry(id);
     if (entry.price.version === version) return entry;
-    const earlier = this.#earlier.get(`${id} ${version}`);
+    const earlier = this.#earlier.get(`${entry.model.id} ${version}`);
     // Everything else about the model is as it is now.
     return earlier?.kind === entry.kind
       ? ({ ...entry, price: earlier.price } as CatalogueEntry)
@@ -73,6 +76,10 @@ export class Catalogue {
     return Array.from(this.#entries.values(), (entry) => entry.model);
   }
 
+  entries(): CatalogueEntry[] {
+    return [...this.#entries.values()];
+  }
+
   find(id: string): ModelConfig {
     return this.entry(id).model;
   }
@@ -85,8 +92,9 @@ export class Catalogue {
     return requireMedia(this.entry(id), ...types);
   }
 
+  /** By its id, or by another name that it is asked for by. */
   entry(id: string): CatalogueEntry {
-    const entry = this.#entries.get(id);
+    const entry = this.#entries.get(id) ?? this.#aliases.get(id);
     if (entry) return entry;
     const name = JSON.stringify(id.slice(0, 100));
     throw new AppError(
@@ -125,6 +133,14 @@ function compile(models: ModelConfig[]): Map<string, CatalogueEntry> {
     entries.set(model.id, compileEntry(model));
   }
   return entries;
+}
+
+/** The first model that has a name keeps it. */
+function aliasesOf(entries: Map<string, CatalogueEntry>): Map<string, CatalogueEntry> {
+  const pairs = [...entries.values()].flatMap((entry) =>
+    entry.model.aliases.map((name) => [name, entry] as const),
+  );
+  return new Map(pairs.toReversed());
 }
 
 export function isMedia(model: ModelConfig): model is MediaModel {

@@ -1,77 +1,86 @@
-/** GET /api/v1/models?type=: Venice's list. */
-import { type Catalogue, isMedia } from '../../catalogue.ts';
+/** GET /api/v1/models?type=, /models/traits and /models/compatibility_mapping: Venice's lists of what is for sale. */
+import type { Catalogue, CatalogueEntry } from '../../catalogue.ts';
 import type { ModelConfig } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import type { Rule } from '../../pricing/rules.ts';
 import { CREATED, OWNER } from '../openai/models.ts';
 import { type Context, sendJson } from '../request.ts';
+import { modelSpec } from './model-spec.ts';
 
-/** Venice's own list of types; `all` and `code` are filters. */
-const TYPES = [
-  'all',
-  'asr',
-  'code',
-  'embedding',
-  'image',
-  'inpaint',
-  'music',
-  'text',
-  'tts',
-  'upscale',
-  'video',
-];
+/** Venice's names of types, by ours. */
+const TYPES = {
+  text: 'text',
+  embedding: 'embedding',
+  image: 'image',
+  image_edit: 'inpaint',
+  upscale: 'upscale',
+  background_remove: 'image',
+  tts: 'tts',
+  stt: 'asr',
+  music: 'music',
+  sound: 'music',
+  video: 'video',
+} as const satisfies Record<ModelConfig['type'], string>;
+const NAMES = [...new Set<string>(Object.values(TYPES))].toSorted();
+/** They name no type, but choose. */
+const FILTERS = ['all', 'code'];
 
 export function listVeniceModels(catalogue: Catalogue) {
   return (ctx: Context): void => {
-    const type = ctx.query['type'] ?? 'all';
-    if (typeof type !== 'string' || !TYPES.includes(type)) {
-      throw new AppError('invalid_request', `type: must be one of ${TYPES.join(', ')}.`, {
-        details: { field: 'type' },
-      });
-    }
-    const chosen = catalogue.models().filter((model) => type === 'all' || model.type === type);
+    const type = typeOf(ctx, 'all', [...NAMES, ...FILTERS]);
+    const chosen = catalogue.entries().filter(({ model }) => isOf(model, type));
     sendJson(ctx, 200, { object: 'list', type, data: chosen.map(described) });
   };
 }
 
-function described(model: ModelConfig): Record<string, unknown> {
+/** The model of each role: the first of the catalogue that claims it. */
+export function listTraits(catalogue: Catalogue) {
+  return (ctx: Context): void => {
+    sendMap(ctx, catalogue, ({ traits }) => traits);
+  };
+}
+
+/** The model of each other name: requests may use them. */
+export function listAliases(catalogue: Catalogue) {
+  return (ctx: Context): void => {
+    sendMap(ctx, catalogue, ({ aliases }) => aliases);
+  };
+}
+
+function sendMap(
+  ctx: Context,
+  catalogue: Catalogue,
+  namesOf: (model: ModelConfig) => readonly string[],
+): void {
+  const type = typeOf(ctx, 'text', NAMES);
+  const chosen = catalogue.models().filter((model) => isOf(model, type));
+  const pairs = chosen.flatMap((model) => namesOf(model).map((name) => [name, model.id] as const));
+  const data = Object.fromEntries(pairs.toReversed());
+  sendJson(ctx, 200, { object: 'list', type, data });
+}
+
+function typeOf(ctx: Context, usual: string, known: readonly string[]): string {
+  const type = ctx.query['type'] ?? usual;
+  if (typeof type === 'string' && known.includes(type)) return type;
+  throw new AppError('invalid_request', `type: must be one of ${known.join(', ')}.`, {
+    details: { field: 'type' },
+  });
+}
+
+function isOf(model: ModelConfig, type: string): boolean {
+  if (type === 'all') return true;
+  if (type === 'code') return model.type === 'text' && model.capabilities.includes('code');
+  return TYPES[model.type] === type;
+}
+
+function described(entry: CatalogueEntry): Record<string, unknown> {
+  const { model } = entry;
   return {
     id: model.id,
     object: 'model',
     created: CREATED,
     owned_by: OWNER,
-    type: model.type,
-    ...(!isMedia(model) && { context_length: model.context }),
-    model_spec: {
-      name: model.id,
-      ...(!isMedia(model) && {
-        availableContextTokens: model.context,
-        maxCompletionTokens: model.maxOutput,
-      }),
-      pricing: Object.fromEntries(
-        model.price.rules.flatMap((rule) => pricing(rule, model.price.markup ?? '1')),
-      ),
-      traits: [],
-      offline: false,
-    },
+    type: TYPES[model.type],
+    ...('context' in model && { context_length: model.context }),
+    model_spec: modelSpec(entry),
   };
-}
-
-const NAMES: Record<string, string | undefined> = {
-  input_token: 'input',
-  output_token: 'output',
-  cached_input_token: 'cache_input',
-  cache_write_token: 'cache_write',
-};
-
-/** Dollars per million tokens, for people and their tables: what is charged comes from the rule itself. */
-function pricing(
-  { unit, usd, per = 1, when }: Rule,
-  markup: string,
-): [string, { usd: number; diem: number }][] {
-  const name = NAMES[unit];
-  // What long inputs cost is in /v1/models, rule by rule.
-  if (name === undefined || when !== undefined) return [];
-  const million = Number(((Number(usd) * Number(markup) * 1_000_000) / per).toPrecision(12));
-  return [[name, { usd: million, diem: million }]];
 }
