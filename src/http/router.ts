@@ -21,7 +21,7 @@ import { openapi } from './discovery/openapi.ts';
 import { inTurn, type Step } from './in-turn.ts';
 import { creditsEstimate } from './openai/estimate.ts';
 import { whileSound } from './limits.ts';
-import { getModel, listModels } from './openai/models.ts';
+import { modelRoutes } from './models.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { payable } from './payable.ts';
 import { type Context, type Next, sendJson, type State } from './request.ts';
@@ -34,7 +34,6 @@ import {
   updateApiKey,
 } from './venice/api-keys.ts';
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './venice/keys.ts';
-import { listVeniceModels } from './venice/models.ts';
 import { listProviderKeys, removeProviderKey, storeProviderKey } from './venice/provider-keys.ts';
 import { getRateLimitLog, getRateLimits } from './venice/rate-limits.ts';
 import { billingBalance, billingUsage } from './venice/billing.ts';
@@ -108,9 +107,7 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/auth.md', null, open, authPage);
   on('get', '/openapi.json', null, open, openapi(table));
 
-  on('get', '/v1/models', null, open, listModels(catalogue));
-  on('get', '/v1/models/*id', null, open, getModel(catalogue));
-  on('get', '/api/v1/models', null, open, listVeniceModels(catalogue));
+  for (const [path, step] of modelRoutes(catalogue)) on('get', path, null, open, step);
 
   on('post', '/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
   on('post', '/api/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
