@@ -5,6 +5,7 @@ import type { ByokFee } from '../pricing/byok.ts';
 import type { MediaPrices } from '../pricing/media.ts';
 import type { PriceList } from '../pricing/rules.ts';
 import type { TokenPrices } from '../pricing/tokens.ts';
+import type { TaskHttp } from './task-http.ts';
 
 export type Mode = 'live' | 'sandbox';
 export type Family = 'eip155' | 'solana';
@@ -160,6 +161,8 @@ export interface ChannelConfig {
   reportedCost: ReportedCost | null;
   /** Of its videos. */
   dialect: VideoDialect;
+  /** Of the provider task-http: what its upstream is like. */
+  task?: TaskHttp;
   vendor: string | null;
 }
 

@@ -110,4 +110,5 @@ export interface MediaHttp {
   request(request: MediaRequest): Promise<MediaAnswer>;
   /** Text of the upstream, fit for a caller. */
   clean(text: string): string;
+  nowMs(): number;
 }

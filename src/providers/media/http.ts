@@ -3,6 +3,7 @@ import { type Dispatcher, errors, Pool } from 'undici';
 import type { ChannelConfig } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { Fields, MediaAnswer, MediaHttp, MediaRequest } from '../media.ts';
+import { withChannelHeaders } from '../channel-edits.ts';
 import { redact } from '../redact.ts';
 import { retryAfter } from '../retry-after.ts';
 import { encodeBody } from './multipart.ts';
@@ -33,6 +34,7 @@ export class MediaCalls {
     return {
       request: (request) => this.#request(channel, request, signal),
       clean: (text) => redact(text, secrets),
+      nowMs: () => this.#options.nowMs(),
     };
   }
 
@@ -63,25 +65,32 @@ export class MediaCalls {
         },
         exchange,
       );
-      return this.#answer(await exchange.done, request);
+      return this.#answer(await exchange.done, request, channel);
     } finally {
       stop();
     }
   }
 
-  #answer(raw: RawAnswer, { accept = [] }: MediaRequest): MediaAnswer {
+  #answer(
+    raw: RawAnswer,
+    { accept = [] }: MediaRequest,
+    { statusMap }: ChannelConfig,
+  ): MediaAnswer {
     const { status, headers } = raw;
-    const isRead = (status >= 200 && status < 300) || (status >= 400 && status < 500);
-    if (accept.includes(status)) return answerOf(raw);
-    if (status === 429) {
+    const verdict = statusMap[status];
+    if (verdict === undefined && accept.includes(status)) return answerOf(raw);
+    if (status >= 200 && status < 300) return answerOf(raw);
+    if (verdict === 'refused') return answerOf(raw);
+    if (verdict === 'sick') throw failed('upstream_failed', 'failed to answer', true, status);
+    if (status === 429 || verdict === 'busy') {
       throw new AppError('upstream_busy', 'The model is busy. Try again shortly.', {
         retryAfterSeconds: retryAfter(headers['retry-after'], this.#options.nowMs()),
       });
     }
     if (SLOW.has(status)) throw failed('upstream_timeout', 'did not answer in time', true, status);
     if (NOT_BEGUN.has(status)) throw failed('upstream_failed', 'refused us', false, status);
-    if (!isRead) throw failed('upstream_failed', 'failed to answer', true, status);
-    return answerOf(raw);
+    if (status >= 400 && status < 500) return answerOf(raw);
+    throw failed('upstream_failed', 'failed to answer', true, status);
   }
 
   #pool(channel: ChannelConfig): Pool {
@@ -133,8 +142,7 @@ function headersOf(
     ...headers,
     ...(contentType !== undefined && { 'content-type': contentType }),
   };
-  for (const [name, value] of Object.entries(channel.headers)) all[name.toLowerCase()] = value;
-  return all;
+  return withChannelHeaders(all, channel);
 }
 
 interface RawAnswer {

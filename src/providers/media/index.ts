@@ -2,18 +2,35 @@
 import type { MediaType } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { MediaProvider } from '../media.ts';
+import { elevenlabs } from './elevenlabs.ts';
+import { fal } from './fal.ts';
+import { modelark } from './modelark.ts';
+import { openaiImages } from './openai-images.ts';
+import { openaiVideos } from './openai-videos.ts';
+import { replicate } from './replicate.ts';
+import { taskHttp } from './task-http.ts';
+import { venice } from './venice.ts';
 
-const PROVIDERS: readonly MediaProvider[] = [];
+/** By what a channel's `provider` says; a server of OpenAI's dialect may make videos beside its images. */
+const PROVIDERS: Readonly<Record<string, readonly MediaProvider[]>> = {
+  openai: [openaiImages, openaiVideos],
+  'openai-videos': [openaiVideos],
+  fal: [fal],
+  replicate: [replicate],
+  modelark: [modelark],
+  venice: [venice],
+  elevenlabs: [elevenlabs],
+  'task-http': [taskHttp],
+};
 
-const byName = new Map(PROVIDERS.map((provider) => [provider.name, provider]));
-
-/** For the configuration: what a channel's `provider` may be. */
-export const MEDIA_PROVIDERS: readonly string[] = [...byName.keys()];
+/** For the configuration. */
+export const MEDIA_PROVIDERS: readonly string[] = Object.keys(PROVIDERS);
 
 /** Throws no_channel where no provider of this name makes such a thing. */
 export function findMediaProvider(name: string, type: MediaType): MediaProvider {
-  const provider = byName.get(name);
-  if (provider?.types.has(type)) return provider;
+  const known = Object.hasOwn(PROVIDERS, name) ? PROVIDERS[name]! : [];
+  const provider = known.find(({ types }) => types.has(type));
+  if (provider) return provider;
   throw new AppError(
     'no_channel',
     `No provider called ${JSON.stringify(name)} makes ${type.replace('_', ' ')}.`,

@@ -105,20 +105,36 @@ export function linksIn(value: unknown, depth = MAX_DEPTH, found: Asset[] = []):
   return found;
 }
 
-/** Figures that are none, and units that nobody ordered, are left out: those stay as they were ordered. */
+/** Of these there are as many as results: fewer results than ordered are fewer of them. */
+const PER_RESULT = [
+  'image',
+  'megapixel',
+  'output_image_token',
+  'upscale',
+  'output_second',
+  'video_token',
+  'generation',
+  'minute',
+];
+
+/**
+ * `count` results, and what the upstream reports of units. Figures that are none, and units that nobody ordered, are left out: those
+ * stay as they were ordered.
+ */
 export function measured(
   { order }: Pick<MediaJob, 'order'>,
-  units: Record<string, unknown>,
+  count: number,
+  reported: Record<string, unknown> = {},
   upstreamCostUsd?: string,
 ): Measured {
-  const known = Object.entries(units).flatMap(([unit, value]) => {
-    const amount = Object.hasOwn(order.units, unit) ? amountOf(value) : undefined;
-    return amount === undefined ? [] : [[unit, amount] as const];
-  });
-  return {
-    units: Object.fromEntries(known),
-    ...(upstreamCostUsd !== undefined && { upstreamCostUsd }),
-  };
+  const units: Record<string, number> = {};
+  const n = order.asked.n ?? 1;
+  for (const [unit, ordered] of Object.entries(order.units)) {
+    const amount = amountOf(reported[unit]);
+    if (amount !== undefined) units[unit] = amount;
+    else if (count < n && PER_RESULT.includes(unit)) units[unit] = (ordered * count) / n;
+  }
+  return { units, ...(upstreamCostUsd !== undefined && { upstreamCostUsd }) };
 }
 
 /** Dollars as a plain decimal; undefined for what is no amount of them. */
