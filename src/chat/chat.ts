@@ -18,6 +18,7 @@ import { quotedEntry, type Quotes } from '../quotes.ts';
 import { limitWithin, mostTokens, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
 import { CHAT, type Kind } from './kinds.ts';
 import { invalidField, type ParsedRequest, peekRequest } from './request.ts';
+import { secretsOf } from './secrets.ts';
 import { Settlement } from './settlement.ts';
 import { runStream } from './stream.ts';
 import { runWhole } from './whole.ts';
@@ -206,22 +207,4 @@ function emptyWallet(plan: Plan, atLeast: NanoUsd): AppError {
     'This wallet has no balance yet: the request needs a top-up first.',
     { details: { availableNano: ZERO_USD, neededNano: atLeast, ceilingNano: plan.ceiling } },
   );
-}
-
-/** Shorter ones are no keys, and would blot out ordinary words. */
-const SHORTEST_SECRET = 8;
-const secretsByChannel = new WeakMap<Route['channel'], string[]>();
-
-/** The channel's key, and whatever its configured headers carry as credentials. */
-function secretsOf(channel: Route['channel']): string[] {
-  const known = secretsByChannel.get(channel);
-  if (known) return known;
-  const secrets: string[] = [];
-  if (channel.apiKey !== null) secrets.push(channel.apiKey);
-  for (const [name, value] of Object.entries(channel.headers)) {
-    if (/auth|key|token|secret/i.test(name)) secrets.push(value.replace(/^Bearer\s+/i, ''));
-  }
-  const long = secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
-  secretsByChannel.set(channel, long);
-  return long;
 }
