@@ -1,6 +1,12 @@
 /** The rules of `verify` about the sums of usage by day. */
 import { type Kysely, sql } from 'kysely';
 import type { Tables } from './db/tables.ts';
+import {
+  CHANNEL_COUNTS,
+  CHANNEL_KEY,
+  channelCharged,
+  channelFreeAndRolled,
+} from './usage/channel-sources.ts';
 import { charged, COLUMNS, COUNTS, freeAndRolled, refunded } from './usage/sources.ts';
 import { collect, type Fault, type Found } from './verify-rules.ts';
 
@@ -33,5 +39,25 @@ export async function usageFaults(db: Kysely<Tables>): Promise<Fault[]> {
   const mark = sql<Found>`
     select 'usage_mark' as row, 'is at entry ' || m.seq || ', the last one is ' || coalesce(e.seq, 0) as message
     from usage_mark m, (select max(seq) as seq from entries) as e where m.seq > coalesce(e.seq, 0)`;
-  return collect(db, 8, [days, free, mark]);
+  return collect(db, 8, [days, channels(), free, mark]);
+}
+
+/** What channels served, likewise. */
+function channels() {
+  const isRolled = sql`e.seq <= (select seq from usage_mark where id = 1)`;
+  const key = sql.raw(CHANNEL_KEY.join(', '));
+  const minus = sql.raw(CHANNEL_COUNTS.map((name) => `-${name} as ${name}`).join(', '));
+  const sums = sql.raw(CHANNEL_COUNTS.map((name) => `sum(${name}) as ${name}`).join(', '));
+  const isOff = sql.raw(CHANNEL_COUNTS.map((name) => `sum(${name}) <> 0`).join(' or '));
+  return sql<Found>`
+    with made as (${channelCharged(isRolled)} union all ${channelFreeAndRolled()}), differences as (
+      select ${key}, ${sums} from (
+        select ${key}, ${sql.raw(CHANNEL_COUNTS.join(', '))} from channel_days
+        union all select ${key}, ${minus} from made
+      ) as both_sides group by ${key} having ${isOff}
+    )
+    select 'channel_days ' || channel_id || ' ' || day || ' ' || model as row,
+      'differs from what was charged by ' || revenue || ' nano, ' || upstream || ' nano of cost, '
+        || requests || ' requests, ' || uncosted || ' without a cost' as message
+    from differences limit ${sql.lit(MAX_ROWS)}`;
 }

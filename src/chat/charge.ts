@@ -1,5 +1,6 @@
 /** What an answer costs its caller, by what arrived of it: the table "What is charged" of docs/money.md. */
 import { type NanoUsd, nanoUsd } from '../money.ts';
+import { type Outlay, outlayFields } from '../pricing/outlay.ts';
 import { priceOf } from '../pricing/tokens.ts';
 import type { Measured, Usage } from '../providers/provider.ts';
 import { outputTokensOf } from '../tokens.ts';
@@ -13,6 +14,9 @@ export interface Charge {
   isEstimated: boolean;
   /** The vendor, where the request went over its owner's own key: then it cost the fee instead of the price. */
   byok?: string;
+  /** Which way it went, and what that cost the operator. */
+  channel: string;
+  outlay: Outlay;
 }
 
 /** Why no more of the answer is coming: it ended by itself, it broke, or the caller is gone and the upstream was cut off. */
@@ -25,7 +29,7 @@ export function chargeFor(
   seen: Measured,
   outputLimit: number,
   held: NanoUsd,
-): Charge | null {
+): Omit<Charge, 'channel' | 'outlay'> | null {
   const hasOutput = seen.outputBytes > 0;
   const isWhole = ending === 'ended' && seen.isComplete && seen.error === null;
   const isLeft = ending === 'left' && seen.error === null;
@@ -71,7 +75,7 @@ export function billOf(charge: Charge): Bill {
 }
 
 /** The usage as the hold's row keeps it. */
-function usageJson({ usage, isEstimated, byok }: Charge): string {
+function usageJson({ usage, isEstimated, byok, channel, outlay }: Charge): string {
   return JSON.stringify({
     input_tokens: usage.inputTokens,
     output_tokens: usage.outputTokens,
@@ -80,5 +84,6 @@ function usageJson({ usage, isEstimated, byok }: Charge): string {
     ...(usage.reasoningTokens && { reasoning_tokens: usage.reasoningTokens }),
     ...(isEstimated && { estimated: true }),
     ...(byok !== undefined && { byok }),
+    ...outlayFields(channel, outlay),
   });
 }

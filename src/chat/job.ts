@@ -3,6 +3,8 @@ import type { Clock } from '../clock.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import type { ChatRequest, Measured, Provider } from '../providers/provider.ts';
+import { NO_OUTLAY, tokenOutlay } from '../pricing/outlay.ts';
+import type { CostDrift } from '../routing/drift.ts';
 import type { Route } from '../routing/routing.ts';
 import type { Upstream } from '../upstream.ts';
 import { type Charge, chargeFor, type Ending } from './charge.ts';
@@ -17,6 +19,7 @@ export interface Tools {
   limits: Pick<LimitsConfig, 'sseLineBytes' | 'sseKeepAliveMs'>;
   clock: Clock;
   log: Log;
+  drift?: CostDrift;
 }
 
 export interface Job {
@@ -38,10 +41,20 @@ export function refusedBy({ route, secrets }: Job, { clock }: Tools): RefusedBy 
 }
 
 /** What the ending calls for; null where nothing is charged. */
-export function chargeOf(job: Job, ending: Ending, measured: Measured): Charge | null {
-  const { plan, outputLimit, settlement, route } = job;
+export function chargeOf(
+  { plan, outputLimit, settlement, route }: Job,
+  { drift }: Tools,
+  ending: Ending,
+  measured: Measured,
+): Charge | null {
   const charge = chargeFor(plan, ending, measured, outputLimit, settlement.hold.amount);
-  return charge && route.own ? { ...charge, byok: route.own.vendor } : charge;
+  if (!charge) return null;
+  const channel = route.channel.id;
+  if (route.own) return { ...charge, byok: route.own.vendor, channel, outlay: NO_OUTLAY };
+  const outlay = tokenOutlay(route.cost, charge.usage, measured.upstreamCostUsd);
+  // What was counted by ourselves says nothing of the rules.
+  if (!charge.isEstimated) drift?.add(channel, plan.entry.model.id, outlay);
+  return { ...charge, channel, outlay };
 }
 
 export function answerHeaders(job: Job, contentType: string, standing: Standing | null): Headers {

@@ -224,7 +224,7 @@ class StreamRun implements UpstreamSink {
     const { rest, done } = this.#meter.end();
     const measured = this.#meter.measured();
     measured.upstreamCostUsd ??= this.#costUsd;
-    const charge = chargeOf(this.#job, ending, measured);
+    const charge = chargeOf(this.#job, this.#tools, ending, measured);
     this.#pending.push(...rest);
     const isRefused = charge === null && !this.#hasHead;
     if (isRefused) this.#pending = [];

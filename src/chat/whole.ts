@@ -46,7 +46,7 @@ export async function passOn(job: Job, tools: Tools, answer: WholeAnswer): Promi
     throw errorInside(measured, refusedBy(job, tools));
   }
   measured.upstreamCostUsd ??= headerCost(answer.headers, job.route.channel.reportedCost);
-  const charge = chargeOf(job, 'ended', measured);
+  const charge = chargeOf(job, tools, 'ended', measured);
   // What is not charged is not handed out.
   if (!charge) throw failed('The upstream sent no chat answer.');
   const said = job.provider.translate?.(answer.body, job.request) ?? answer.body;

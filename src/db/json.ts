@@ -10,6 +10,11 @@ export function jsonCountOrNull(column: string, field: string): string {
   return `case when ${typeOf(column, field)} = 'integer' then ${column} ->> '$.${field}' end`;
 }
 
+/** SQL for text of a JSON object; null where there is none. */
+export function jsonTextOrNull(column: string, field: string): string {
+  return `case when ${typeOf(column, field)} = 'text' then ${column} ->> '$.${field}' end`;
+}
+
 /** SQL for 1 where the field is true, else 0. */
 export function jsonFlag(column: string, field: string): string {
   return `case when ${typeOf(column, field)} = 'true' then 1 else 0 end`;

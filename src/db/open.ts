@@ -14,6 +14,8 @@ import * as quotes from './migrations/0007-quotes.ts';
 import * as tasks from './migrations/0008-tasks.ts';
 import * as media from './migrations/0009-media.ts';
 import * as webhooks from './migrations/0010-webhooks.ts';
+import * as channels from './migrations/0011-channels.ts';
+import * as page from './migrations/0012-page.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -73,6 +75,8 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0008-tasks': (db) => tasks.up(db, sqliteDdl),
   '0009-media': (db) => media.up(db, sqliteDdl),
   '0010-webhooks': (db) => webhooks.up(db, sqliteDdl),
+  '0011-channels': (db) => channels.up(db, sqliteDdl),
+  '0012-page': (db) => page.up(db, sqliteDdl),
 };
 
 /** Brings the tables to this program's version; throws when a newer program has been here. */

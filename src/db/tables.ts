@@ -27,6 +27,10 @@ export interface Tables {
   webhook_deliveries: DeliveryRow;
   tasks: TaskRow;
   task_events: TaskEventRow;
+  channel_days: ChannelDayRow;
+  channel_attempts: ChannelAttemptsRow;
+  admin_sessions: AdminSessionRow;
+  claims: ClaimRow;
 }
 
 export interface AccountRow {
@@ -426,11 +430,12 @@ export interface TaskRow {
   crashes: number;
   /** Since when the upstream does not know it, or its result cannot be had; null while all is well. */
   troubled_since: number | null;
-  lease_owner: string | null;
   /** Counts claims: whoever has an older one changes nothing any more. */
   lease_epoch: number;
-  lease_until: number;
-  /** When it is looked at next, once it was handed on; also after its end while the upstream may still finish it. */
+  /**
+   * When it is taken up next, where it does not wait in its queue; while somebody works on it, when another may take it over. Also after
+   * its end, while the upstream may still finish it.
+   */
   next_at: number | null;
   /** While it waits: when it is given up. Then: when its upstream is. */
   deadline_at: number;
@@ -456,4 +461,45 @@ export interface TaskEventRow {
   at: number;
   /** JSON: state, progress and queue position then. */
   payload: string;
+}
+
+/** Somebody who is signed in to the operator's page. */
+export interface AdminSessionRow {
+  token_hash: string;
+  /** The operator key that it was begun with: it ends with it. */
+  key_id: string;
+  created_at: number;
+  expires_at: number;
+}
+
+/** A link by which whoever has the machine makes the first operator key; it works once. */
+export interface ClaimRow {
+  code_hash: string;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+}
+
+/** What was charged for what one channel served in a UTC day, of one model; of entries up to the mark of usage. */
+export interface ChannelDayRow {
+  channel_id: string;
+  day: number;
+  model: string;
+  requests: number;
+  /** Sum of CHARGE entries. */
+  revenue: number;
+  /** What they cost the operator, where that is known. */
+  upstream: number;
+  /** Requests of which it is not. */
+  uncosted: number;
+}
+
+/** How attempts over one channel ended in a UTC day. */
+export interface ChannelAttemptsRow {
+  channel_id: string;
+  day: number;
+  attempts: number;
+  good: number;
+  sick: number;
+  busy: number;
 }

@@ -10,7 +10,7 @@ const KEPT = 512;
 
 export class Durations {
   /** By class, of DURATION_BOUNDS_MS and beyond. */
-  readonly counts = new Array<number>(DURATION_BOUNDS_MS.length + 1).fill(0);
+  readonly counts: number[] = Array.from({ length: DURATION_BOUNDS_MS.length + 1 }, () => 0);
   sumMs = 0;
   #count = 0;
   readonly #newest = new Float64Array(KEPT);

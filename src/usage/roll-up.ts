@@ -7,6 +7,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Tables } from '../db/tables.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import { CHANNEL_COUNTS, CHANNEL_KEY, channelCharged, channelFree } from './channel-sources.ts';
 import { charged, COLUMNS, COUNTS, free, refunded } from './sources.ts';
 
 export interface RollUpOptions {
@@ -78,7 +79,8 @@ async function addStep(db: Kysely<Tables>, most: number): Promise<void> {
   const upTo = Math.min(mark.seq + most, newest?.seq ?? 0);
   if (upTo > mark.seq) {
     const isNext = sql`e.seq > ${mark.seq} and e.seq <= ${upTo}`;
-    await add(db, sql`${charged(isNext)} union all ${refunded(isNext)}`);
+    await add(db, DAYS, sql`${charged(isNext)} union all ${refunded(isNext)}`);
+    await add(db, CHANNEL_DAYS, channelCharged(isNext));
     await db.updateTable('usage_mark').set({ seq: upTo }).execute();
   }
   await addFree(db, most);
@@ -95,18 +97,42 @@ async function addFree(db: Kysely<Tables>, most: number): Promise<void> {
   const last = page.at(-1);
   if (!last) return;
   const isOfPage = sql`(f.account_id, f.hold_id) <= (${last.account_id}, ${last.hold_id})`;
-  await add(db, free(isOfPage));
+  await add(db, DAYS, free(isOfPage));
+  await add(db, CHANNEL_DAYS, channelFree(isOfPage));
   await sql`delete from usage_free as f where ${isOfPage}`.execute(db);
 }
 
-const KEY = ['account_id', 'day', 'key_id', 'model'].join(', ');
-const SUMS = sql.raw(COUNTS.map((name) => `sum(${name}) as ${name}`).join(', '));
-const ADDED = sql.raw(
-  COUNTS.map((name) => `${name} = usage_days.${name} + excluded.${name}`).join(', '),
-);
+interface SumTable {
+  table: string;
+  key: readonly string[];
+  columns: readonly string[];
+  counts: readonly string[];
+}
 
-async function add(db: Kysely<Tables>, rows: ReturnType<typeof charged>): Promise<void> {
-  await sql`insert into usage_days (${sql.raw(COLUMNS.join(', '))})
-    select ${sql.raw(KEY)}, ${SUMS} from (${rows}) as used where true group by ${sql.raw(KEY)}
-    on conflict (${sql.raw(KEY)}) do update set ${ADDED}`.execute(db);
+const DAYS: SumTable = {
+  table: 'usage_days',
+  key: ['account_id', 'day', 'key_id', 'model'],
+  columns: COLUMNS,
+  counts: COUNTS,
+};
+const CHANNEL_DAYS: SumTable = {
+  table: 'channel_days',
+  key: CHANNEL_KEY,
+  columns: [...CHANNEL_KEY, ...CHANNEL_COUNTS],
+  counts: CHANNEL_COUNTS,
+};
+
+async function add(
+  db: Kysely<Tables>,
+  { table, key, columns, counts }: SumTable,
+  rows: ReturnType<typeof charged>,
+): Promise<void> {
+  const names = sql.raw(key.join(', '));
+  const sums = sql.raw(counts.map((name) => `sum(${name}) as ${name}`).join(', '));
+  const added = sql.raw(
+    counts.map((name) => `${name} = ${table}.${name} + excluded.${name}`).join(', '),
+  );
+  await sql`insert into ${sql.raw(table)} (${sql.raw(columns.join(', '))})
+    select ${names}, ${sums} from (${rows}) as used where true group by ${names}
+    on conflict (${names}) do update set ${added}`.execute(db);
 }
