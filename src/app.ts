@@ -26,6 +26,8 @@ import { type Log, silentLog } from './log.ts';
 import { OperatorAccounts } from './operator/accounts.ts';
 import { ChannelSwitches } from './operator/channels.ts';
 import { OperatorLists } from './operator/lists.ts';
+import { createMediaParts } from './media/parts.ts';
+import type { LookUpName } from './outbound-names.ts';
 import { Payments } from './payments/payments.ts';
 import { Payouts } from './payouts/payouts.ts';
 import { PriceLists } from './price-lists.ts';
@@ -44,6 +46,8 @@ export interface Overrides {
   log?: Log;
   /** What the rails reach facilitators and chains with. */
   fetch?: typeof fetch;
+  /** What names of callbacks and links to results stand for. */
+  lookUp?: LookUpName;
   /** What the sandbox sells, instead of the demo upstream: base URL of an OpenAI-compatible server. */
   demoUrl?: string;
   pid?: number;
@@ -160,6 +164,8 @@ const ONLY_AT_START = [
   'siwx',
   'limits',
   'creditUsd',
+  'media',
+  'webhooks',
 ] as const satisfies (keyof Config)[];
 
 /** Everything below HTTP, in order; what must be closed again is on the stack. */
@@ -211,6 +217,10 @@ async function createParts(
     clock,
   });
   const reports = startReports(store, tools, opened);
+  const origin = () => origins.dialled(undefined);
+  const results = await createMediaParts({ store, config, origin, clock, log, lookUp: tools.lookUp });
+  opened.defer(() => results.stop());
+  const { media, webhooks } = results;
   const spending = new KeySpending(ledger.read);
   const sessions = new Sessions({ ledger, keys, clock, secret: store.secretFor('admin sessions') });
   const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
@@ -230,6 +240,8 @@ async function createParts(
     quotes,
     vault,
     byok,
+    media,
+    webhooks,
     ...reports,
   };
   return { store, routing, demoUrl, payouts, operator, ...forHttp };

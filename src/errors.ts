@@ -18,7 +18,7 @@ export type ErrorCode =
   | 'idempotency_in_progress' // the first request with this key still runs
   | 'idempotency_answer_gone' // it was charged for, or may have made something; its answer is not kept
   | 'state_conflict' // what is asked for does not fit what it is now
-  | 'gone' // a page that another one took the place of
+  | 'gone' // a page that another one took the place of, a result that was deleted, a link that is over
   | 'method_not_allowed'
   | 'payment_required' // no credential on a paid route
   | 'insufficient_balance' // a wallet whose prepaid balance is too small; a top-up cures it

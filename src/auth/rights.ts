@@ -12,6 +12,7 @@ export type Right =
   | 'usage' // what was used: an inference key by itself and those that it made
   | 'billing' // what the account was charged, in full
   | 'wallet.read' // balance and transactions of the wallet that owns the account
+  | 'webhooks' // what callbacks are signed with, and what became of them
   | 'payouts.ask' // ask for unspent money back
   | 'admin'; // run the shop
 
@@ -25,6 +26,7 @@ export const RIGHTS: Record<Right, readonly Role[]> = {
   usage: ['operator', 'admin', 'inference', 'wallet'],
   billing: ['operator', 'admin', 'wallet'],
   'wallet.read': ['operator', 'admin', 'inference', 'wallet'],
+  webhooks: ['operator', 'admin', 'wallet'],
   'payouts.ask': ['wallet'],
   admin: ['operator'],
 };

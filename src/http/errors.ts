@@ -118,7 +118,7 @@ export const FACES: Record<ErrorCode, Face> = {
     status: 410,
     v1: 'gone',
     venice: 'GONE',
-    meaning: 'Another page took the place of this one; the message names it.',
+    meaning: 'Another page took the place of this one, or a result was deleted or its link is over; the message says which.',
   },
   method_not_allowed: {
     status: 405,

@@ -12,6 +12,7 @@ export interface IdempotentOptions {
   idempotency: Idempotency;
 }
 
+const WEBHOOK_SECRET = 'whsec_';
 /** Visible ASCII. */
 const KEY_FORM = /^[\x21-\x7e]{1,255}$/;
 /** About the payment that came with a request, so they say it of the newest. */
@@ -76,10 +77,15 @@ function paymentHeaders(headers: Record<string, string>): Record<string, string>
 export function keptAnswer(status: number, answer: unknown): StoredAnswer {
   if (status === 204) return { status, headers: {}, body: Buffer.alloc(0) };
   const text = JSON.stringify(answer, (_name, value: unknown) =>
-    typeof value === 'string' && mayBeKey(value) ? undefined : value,
+    typeof value === 'string' && isSecret(value) ? undefined : value,
   );
   const headers = { 'content-type': 'application/json; charset=utf-8' };
   return { status, headers, body: Buffer.from(text) };
+}
+
+/** What is shown once. */
+function isSecret(value: string): boolean {
+  return mayBeKey(value) || value.startsWith(WEBHOOK_SECRET);
 }
 
 /**

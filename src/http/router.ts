@@ -6,7 +6,9 @@ import type { Catalogue } from '../catalogue.ts';
 import type { Byok } from '../chat/byok.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
+import type { MediaStore } from '../media/store.ts';
 import type { NanoUsd } from '../money.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { Cursors } from '../usage/cursor.ts';
 import type { History } from '../usage/history.ts';
 import type { Usage } from '../usage/usage.ts';
@@ -33,6 +35,8 @@ import {
   listApiKeys,
   updateApiKey,
 } from './venice/api-keys.ts';
+import { mediaFile } from './media/file.ts';
+import { webhookRoutes } from './webhooks/routes.ts';
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './venice/keys.ts';
 import { listProviderKeys, removeProviderKey, storeProviderKey } from './venice/provider-keys.ts';
 import { getRateLimitLog, getRateLimits } from './venice/rate-limits.ts';
@@ -58,6 +62,8 @@ export interface RouterOptions extends StepOptions, AdminOptions {
   usage: Usage;
   history: History;
   cursors: Cursors;
+  media: MediaStore;
+  webhooks: Webhooks;
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
@@ -108,6 +114,8 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/openapi.json', null, open, openapi(table));
 
   for (const [path, step] of modelRoutes(catalogue)) on('get', path, null, open, step);
+  on('get', '/media/:id/:token/:name', null, open, mediaFile(options));
+  for (const [method, path, operation] of webhookRoutes(options)) serve(method, path, operation);
 
   on('post', '/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
   on('post', '/api/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
