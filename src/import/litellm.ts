@@ -19,11 +19,12 @@ export const PARTS = {
   input_cost_per_token: 'input_token',
   cache_read_input_token_cost: 'cached_input_token',
   cache_creation_input_token_cost: 'cache_write_token',
+  cache_creation_input_token_cost_above_1hr: 'cache_write_1h_token',
+  input_cost_per_audio_token: 'input_audio_token',
   output_cost_per_token: 'output_token',
   output_cost_per_reasoning_token: 'reasoning_token',
 };
 const TIER = /^(?<part>.+)_above_(?<thousands>[1-9][0-9]*)k_tokens$/;
-const BEYOND = ['input_cost_per_audio_token', 'cache_creation_input_token_cost_above_1hr'];
 /** Prices of pictures by quality and size: "high/1024-x-1024/gpt-image-1". */
 const SIZED = /^(?:(?<quality>[a-z]+)\/)?(?<size>[0-9]+-x-[0-9]+)\/(?<model>.+)$/;
 
@@ -92,10 +93,7 @@ function chatOf(model: Fields): Part {
   if (context === null || maxOutput === null)
     throw new NotForSale('its context or its longest output is not said');
   if (model['mode'] === 'responses') throw new NotForSale('it answers on /responses alone');
-  const notes = BEYOND.flatMap((name) => {
-    const million = decimal(model[name], 6);
-    return million === null ? [] : [`${name}: ${million} a million; sold as other input`];
-  });
+  const notes: string[] = [];
   const rules = tokenRules(costsOf(model), notes);
   requirePriced(rules, 'input_token', 'output_token');
   return {

@@ -1,5 +1,4 @@
 /** The api.json of models.dev: dollars for a million tokens, by provider and model. It prices tokens alone. */
-import { decimal } from './decimal.ts';
 import {
   type Fields,
   isFields,
@@ -18,11 +17,10 @@ const PARTS = {
   input: 'input_token',
   cache_read: 'cached_input_token',
   cache_write: 'cache_write_token',
+  input_audio: 'input_audio_token',
   output: 'output_token',
   reasoning: 'reasoning_token',
 };
-/** What it prices and no rule of tokens can. */
-const BEYOND = ['input_audio', 'output_audio'];
 
 export function* readModelsDev(file: Fields): Iterable<Entry> {
   for (const [provider, about] of Object.entries(file)) {
@@ -44,9 +42,7 @@ function suggestionOf(id: string, provider: string, model: Fields): Suggestion {
   const limit = isFields(model['limit']) ? model['limit'] : {};
   const context = positive(limit['context']);
   if (context === null) throw new NotForSale('its context is not said');
-  const notes = BEYOND.flatMap((name) =>
-    cost[name] === undefined ? [] : [`${name}: ${decimal(cost[name])} a million; sold as text`],
-  );
+  const notes: string[] = [];
   const isEmbedding = /\bembed/i.test(`${id} ${textOf(model['family'])}`);
   const rules = tokenRules(costsOf(cost, isEmbedding), notes);
   requirePriced(rules, ...(isEmbedding ? ['input_token'] : ['input_token', 'output_token']));

@@ -18,6 +18,8 @@ const PARTS = {
   prompt: 'input_token',
   input_cache_read: 'cached_input_token',
   input_cache_write: 'cache_write_token',
+  input_cache_write_1h: 'cache_write_1h_token',
+  audio: 'input_audio_token',
   completion: 'output_token',
   internal_reasoning: 'reasoning_token',
 };
@@ -88,19 +90,14 @@ function costsOf(pricing: Fields, notes: string[]): TokenCost[] {
   return costs;
 }
 
-/** What it prices that no rule of tokens can say, where that is dearer than text. */
+/** What it prices that no rule of tokens can say: dearer tokens of images, and searches, which are refused. */
 function beyond(pricing: Fields): string[] {
-  const prompt = Number(pricing['prompt']);
+  const { prompt, image, web_search: search } = pricing;
   const notes: string[] = [];
-  for (const name of ['image', 'audio'] as const) {
-    const value = pricing[name];
-    if (Number(value) > prompt)
-      notes.push(`${name}: ${decimal(value, 6)} a million tokens in; sold as text`);
-  }
-  for (const name of ['input_cache_write_1h', 'web_search'] as const) {
-    const value = decimal(pricing[name]);
-    if (value !== null && !isZero(value)) notes.push(`${name}: ${value} each`);
-  }
+  if (Number(image) > Number(prompt))
+    notes.push(`image: ${decimal(image, 6)} a million tokens in; sold as text`);
+  const each = decimal(search);
+  if (each !== null && !isZero(each)) notes.push(`web_search: ${each} each`);
   return notes;
 }
 

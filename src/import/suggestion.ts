@@ -62,6 +62,8 @@ const MILLION = 1_000_000;
 const BASE: Record<string, string | undefined> = {
   cached_input_token: 'input_token',
   cache_write_token: 'input_token',
+  cache_write_1h_token: 'cache_write_token',
+  input_audio_token: 'input_token',
   reasoning_token: 'output_token',
 };
 

@@ -58,6 +58,10 @@ describe('models.dev', () => {
     expect(rulesOf(imported, 'claude-opus-4-5')).toContain('cache_write_token 6.25/1000000');
   });
 
+  it('gives what sound costs', () => {
+    expect(rulesOf(imported, 'gemini-2.5-flash')).toContain('input_audio_token 1/1000000');
+  });
+
   it('knows an embedding', () => {
     const embedding = model(imported, 'text-embedding-3-small');
     expect(embedding).toMatchObject({ type: 'embedding', context: 8191, capabilities: [] });
@@ -74,9 +78,6 @@ describe('models.dev', () => {
   });
 
   it('says what no rule can say, and why a model is left out', () => {
-    expect(model(imported, 'gemini-2.5-flash').notes).toEqual([
-      'input_audio: 1 a million; sold as text',
-    ]);
     expect(whyNot(imported)).toMatchObject({
       'gpt-image-2': expect.stringContaining('it makes image'),
       'claude-3-opus-20240229': 'it is deprecated',
@@ -119,17 +120,28 @@ describe('OpenRouter', () => {
 
   it('takes no price of keeping a cache for the price of writing it, nor reasoning apart that costs what output does', () => {
     const units = model(imported, 'google/gemini-3.5-flash').rules.map(({ unit }) => unit);
-    expect(units).toEqual(['input_token', 'cached_input_token', 'output_token']);
+    expect(units).toEqual([
+      'input_token',
+      'cached_input_token',
+      'input_audio_token',
+      'output_token',
+    ]);
+  });
+
+  it('gives sound, and what is cached for an hour', () => {
+    expect(rulesOf(imported, 'mistralai/voxtral-small-24b-2507')).toContain(
+      'input_audio_token 100/1000000',
+    );
+    const sonnet = rulesOf(imported, 'anthropic/claude-sonnet-4.5');
+    expect(sonnet.filter((rule) => rule.startsWith('cache_write_1h_token'))).toEqual([
+      'cache_write_1h_token 12/1000000 {"input_tokens":{"gte":200000}}',
+      'cache_write_1h_token 6/1000000',
+    ]);
   });
 
   it('says what it leaves out', () => {
-    expect(model(imported, 'anthropic/claude-sonnet-4.5').notes).toEqual([
-      'input_cache_write_1h: 0.000006 each',
-      'web_search: 0.01 each',
-    ]);
-    expect(model(imported, 'mistralai/voxtral-small-24b-2507').notes).toEqual([
-      'audio: 100 a million tokens in; sold as text',
-    ]);
+    const { notes } = model(imported, 'anthropic/claude-sonnet-4.5');
+    expect(notes).toEqual(['web_search: 0.01 each']);
     expect(whyNot(imported)).toMatchObject({
       'openrouter/auto': expect.stringContaining('makes text and image'),
       '~x-ai/grok-latest': 'it is a name whose model and price change',
@@ -144,7 +156,8 @@ describe('LiteLLM', () => {
   const imported = take('litellm');
 
   it('gives tokens, with the tiers that are names of fields', () => {
-    expect(rulesOf(imported, 'claude-sonnet-4-5').slice(0, 4)).toEqual([
+    expect(rulesOf(imported, 'claude-sonnet-4-5').slice(0, 5)).toEqual([
+      'cache_write_1h_token 12/1000000 {"input_tokens":{"gt":200000}}',
       'input_token 6/1000000 {"input_tokens":{"gt":200000}}',
       'output_token 22.5/1000000 {"input_tokens":{"gt":200000}}',
       'cache_write_token 7.5/1000000 {"input_tokens":{"gt":200000}}',
