@@ -25,6 +25,7 @@ import { createGuards } from './limits/guards.ts';
 import { type Log, silentLog } from './log.ts';
 import { OperatorAccounts } from './operator/accounts.ts';
 import { ChannelSwitches } from './operator/channels.ts';
+import { Figures } from './operator/figures.ts';
 import { OperatorLists } from './operator/lists.ts';
 import { createMediaParts } from './media/parts.ts';
 import type { LookUpName } from './outbound-names.ts';
@@ -267,6 +268,7 @@ function operatorParts(ledger: Ledger, { payments: config }: Config) {
   return {
     accounts: new OperatorAccounts({ ledger, config }),
     lists: new OperatorLists(ledger.read),
+    figures: new Figures(ledger.read),
   };
 }
 

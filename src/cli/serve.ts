@@ -40,6 +40,10 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
   const { mode } = config;
   if (values.json) command.print(JSON.stringify({ url, port, mode, pid: command.pid }));
   else command.print(`Farebox answers at ${url}${mode === 'sandbox' ? ', with play money' : ''}`);
+  const code = await app.sessions.offerClaim();
+  // Where nobody runs the shop yet. The link works once, and is in no log line of ours.
+  if (code !== null && !values.json)
+    command.print(`Claim it, once and within a day: ${claimUrl(config, port, code)}`);
   const running = started.move();
   return {
     reload: () => reload(app, command, log),
@@ -49,6 +53,13 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
       log.info('stopped');
     },
   };
+}
+
+function claimUrl({ server }: Config, port: number, code: string): string {
+  const origin = server.publicUrl?.startsWith('https:')
+    ? server.publicUrl
+    : `http://127.0.0.1:${port}`;
+  return `${origin}/admin/claim/${code}`;
 }
 
 function reload(app: App, command: Command, log: Log): void {

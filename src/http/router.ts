@@ -25,6 +25,7 @@ import { creditsEstimate } from './openai/estimate.ts';
 import { whileSound } from './limits.ts';
 import { modelRoutes } from './models.ts';
 import { type Operation, runOperation } from './operation.ts';
+import { siteRoutes, type SiteOptions } from './page/routes.ts';
 import { payable } from './payable.ts';
 import { type Context, type Next, sendJson, type State } from './request.ts';
 import { authenticate, type StepOptions, whileOpen } from './steps.ts';
@@ -49,7 +50,8 @@ import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
 import { topUp } from './x402/top-up.ts';
 import { balance, payment, transactions } from './x402/wallet.ts';
 
-export interface RouterOptions extends StepOptions, AdminOptions {
+export interface RouterOptions
+  extends StepOptions, AdminOptions, Omit<SiteOptions, keyof StepOptions> {
   chat: Chat;
   embeddings: Chat;
   spending: KeySpending;
@@ -164,6 +166,8 @@ export function createRouter(options: RouterOptions): Routes {
   serve('get', '/api/v1/billing/usage-analytics', usageAnalytics(options));
 
   for (const [method, path, operation] of adminRoutes(options)) serve(method, path, operation);
+  // Pages answer while the server waits to be set up, too.
+  for (const [method, path, step] of siteRoutes(options)) router[method](path, step);
 
   return { router, table, shops };
 }

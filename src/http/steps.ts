@@ -1,6 +1,6 @@
 /** The steps that routes are made of. */
 import type { Accounts } from '../accounts.ts';
-import type { Principal, Wallet } from '../auth/principal.ts';
+import type { KeyPrincipal, Principal, Wallet } from '../auth/principal.ts';
 import type { Siwx } from '../auth/siwx.ts';
 import type { LimitsConfig, PaymentsConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -146,7 +146,7 @@ export async function identify(
   return { kind: 'wallet', role: 'wallet', wallet, accountId };
 }
 
-function keyPrincipal({ type, ...key }: AuthenticatedKey): Principal {
+export function keyPrincipal({ type, ...key }: AuthenticatedKey): KeyPrincipal {
   const admin = key.accountId === HOUSE_ACCOUNT ? 'operator' : 'admin';
   const role = type === 'ADMIN' ? admin : 'inference';
   return { kind: 'key', role, keyType: type, ...key };

@@ -125,6 +125,21 @@ export class Keys {
     return found.principal;
   }
 
+  /** As authenticate, for somebody who showed the key before; null once it does not work any more. */
+  async standing(id: string): Promise<AuthenticatedKey | null> {
+    const row = await this.#read
+      .selectFrom('api_keys')
+      .selectAll()
+      .where('id', '=', id)
+      .executeTakeFirst();
+    if (!row) return null;
+    const found = withAncestors(row, await keysAbove(this.#read, row));
+    const nowMs = this.#clock.nowMs();
+    return works(found.row, nowMs) && found.above.every((above) => works(above, nowMs))
+      ? found.principal
+      : null;
+  }
+
   /** Whether a key worked lately; it may have ended since. Asks nothing. */
   isKnown(secret: string): boolean {
     return this.#cache.get(secret) !== undefined;

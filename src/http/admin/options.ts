@@ -4,6 +4,7 @@ import type { Keys } from '../../keys/keys.ts';
 import type { KeySpending } from '../../keys/spending.ts';
 import type { OperatorAccounts } from '../../operator/accounts.ts';
 import type { ChannelSwitches } from '../../operator/channels.ts';
+import type { Figures } from '../../operator/figures.ts';
 import type { OperatorLists } from '../../operator/lists.ts';
 import type { Payments } from '../../payments/payments.ts';
 import type { Payouts } from '../../payouts/payouts.ts';
@@ -18,6 +19,7 @@ export interface AdminOptions {
   operator: {
     accounts: OperatorAccounts;
     lists: OperatorLists;
+    figures: Figures;
     switches: ChannelSwitches;
     routing: Routing;
   };

@@ -1,0 +1,82 @@
+// The pages work without this: it shows times in the reader's own zone, draws plots, asks before what cannot be undone, sends the form
+// token with htmx, and keeps figures fresh.
+(() => {
+  const csrf = document.querySelector('meta[name=csrf]')?.content ?? '';
+
+  const dress = (root) => {
+    for (const element of root.querySelectorAll('time[datetime]')) {
+      const at = new Date(element.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      element.title = element.dateTime;
+      element.textContent = at.toLocaleString(undefined, {
+        dateStyle: 'medium',
+        timeStyle: 'medium',
+      });
+    }
+    for (const element of root.querySelectorAll('[data-plot]')) draw(element);
+  };
+
+  // {"x":[unix seconds],"series":[{"label":"…","values":[…]}],"money":true}
+  const draw = (element) => {
+    if (element.dataset.drawn || typeof uPlot !== 'function') return;
+    element.dataset.drawn = 'yes';
+    const { x, series, money } = JSON.parse(element.dataset.plot);
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue('--soft').trim();
+    const line = style.getPropertyValue('--line').trim();
+    const colours = [
+      style.getPropertyValue('--accent').trim(),
+      '#c2410c',
+      '#6d28d9',
+      '#0369a1',
+      '#a16207',
+    ];
+    const show = (_u, value) => (value == null ? '–' : money ? `$${value}` : String(value));
+    const axis = { stroke: ink, grid: { stroke: line }, ticks: { stroke: line } };
+    const width = () => Math.max(280, element.clientWidth);
+    const plot = new uPlot(
+      {
+        width: width(),
+        height: 240,
+        series: [
+          {},
+          ...series.map(({ label }, n) => ({
+            label,
+            stroke: colours[n % colours.length],
+            width: 2,
+            value: show,
+            points: { show: x.length < 40 },
+          })),
+        ],
+        axes: [axis, { ...axis, size: 64 }],
+      },
+      [x, ...series.map(({ values }) => values)],
+      element,
+    );
+    addEventListener('resize', () => plot.setSize({ width: width(), height: 240 }));
+  };
+
+  document.addEventListener('submit', (event) => {
+    const question = event.target.dataset?.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+  document.addEventListener('htmx:config:request', (event) => {
+    const { request } = event.detail.ctx ?? {};
+    if (request?.headers) request.headers['X-CSRF-Token'] = csrf;
+  });
+  document.addEventListener('htmx:after:swap', () => dress(document));
+
+  const live = document.querySelector('[data-live]');
+  if (live && typeof EventSource === 'function') {
+    const source = new EventSource(live.dataset.live);
+    source.addEventListener('figures', (event) => {
+      const figures = JSON.parse(event.data);
+      for (const element of document.querySelectorAll('[data-figure]')) {
+        const value = figures[element.dataset.figure];
+        if (typeof value === 'string' && element.textContent !== value) element.textContent = value;
+      }
+    });
+    addEventListener('pagehide', () => source.close());
+  }
+  dress(document);
+})();

@@ -1,0 +1,106 @@
+/** Pieces that many pages are made of. */
+import { formatUsd, type NanoUsd, nanoUsd } from '../../money.ts';
+import { html, type Html, type Piece } from './html.ts';
+
+export interface Column<Row> {
+  title: string;
+  /** Numbers stand at the right. */
+  isNumber?: boolean;
+  cell(row: Row): Piece;
+}
+
+/** `next`: where the rows after these are; null at the end. */
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  { empty, next = null }: { empty: string; next?: string | null },
+): Html {
+  if (!rows.length) return html`<p class="empty">${empty}</p>`;
+  const classOf = ({ isNumber }: Column<Row>) => (isNumber ? html` class="number"` : '');
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table">
+      <table>
+        <thead>
+          <tr>
+            ${columns.map((column) => html`<th scope="col" ${classOf(column)}>${column.title}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            (row) =>
+              html`<tr>
+                ${columns.map((column) => html`<td ${classOf(column)}>${column.cell(row)}</td>`)}
+              </tr> `,
+          )}
+        </tbody>
+      </table>
+    </div>
+    ${next !== null && html`<p><a class="more" href="${next}">Next page</a></p>`}`;
+}
+
+/** A figure with its name, on overview pages. */
+export function figure(name: string, value: Piece, note: Piece = null): Html {
+  return html`<div class="figure">
+    <dt>${name}</dt>
+    <dd>${value}${note ? html`<small>${note}</small>` : ''}</dd>
+  </div>`;
+}
+
+export function usd(amount: number): string {
+  return `$${formatUsd(nanoUsd(Math.abs(amount)) as NanoUsd)}`.replace(/^/, amount < 0 ? '-' : '');
+}
+
+/** Machine-readable; the page's script shows it in the reader's own time. */
+export function time(ms: number | null): Piece {
+  if (ms === null) return '–';
+  const iso = new Date(ms).toISOString();
+  return html`<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')} UTC</time>`;
+}
+
+/** A word for a state, with a colour that says the same. */
+export function badge(word: string, tone: 'good' | 'bad' | 'warn' | 'plain' = 'plain'): Html {
+  return html`<span class="badge ${tone}">${word}</span>`;
+}
+
+export function field(
+  label: string,
+  name: string,
+  {
+    type = 'text',
+    value = '',
+    hint = null,
+    isRequired = false,
+  }: { type?: string; value?: string; hint?: Piece; isRequired?: boolean } = {},
+): Html {
+  const id = `f-${name}`;
+  return html`<div class="field">
+    <label for="${id}">${label}</label>
+    <input
+      id="${id}"
+      name="${name}"
+      type="${type}"
+      value="${value}"
+      autocomplete="off"
+      ${isRequired && html` required`}
+      ${hint && html` aria-describedby="${id}-hint"`}
+    />
+    ${hint && html`<small id="${id}-hint">${hint}</small>`}
+  </div>`;
+}
+
+export function select(
+  label: string,
+  name: string,
+  options: readonly (readonly [value: string, text: string])[],
+  value = '',
+): Html {
+  const id = `f-${name}`;
+  return html`<div class="field">
+    <label for="${id}">${label}</label>
+    <select id="${id}" name="${name}">
+      ${options.map(
+        ([choice, text]) =>
+          html`<option value="${choice}" ${choice === value && html` selected`}>${text}</option>`,
+      )}
+    </select>
+  </div>`;
+}

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HOUSE_ACCOUNT } from '../../../src/keys/keys.ts';
+import { startApp, type TestApp } from '../../support/app.ts';
+import { manualClock } from '../../support/store.ts';
+
+const HOUR = 3_600_000;
+
+describe('the operator’s site', () => {
+  const clock = manualClock();
+  let app: TestApp;
+  let secret: string;
+  beforeAll(async () => {
+    app = await startApp({ clock });
+    const { keys } = app.app.store;
+    const made = { type: 'ADMIN', description: '', accountId: HOUSE_ACCOUNT } as const;
+    ({ secret } = await keys.create(made, { actor: 'test' }));
+  });
+  afterAll(() => app[Symbol.asyncDispose]());
+
+  const ask = (path: string, headers: Record<string, string> = {}) =>
+    fetch(`${app.url}${path}`, { headers, redirect: 'manual' });
+  const send = (path: string, fields: Record<string, string>, headers = {}) =>
+    fetch(`${app.url}${path}`, {
+      method: 'POST',
+      body: new URLSearchParams(fields),
+      headers: { origin: app.url, 'sec-fetch-site': 'same-origin', ...headers },
+      redirect: 'manual',
+    });
+  const signIn = async (key = secret) => {
+    const answer = await send('/admin/login', { key });
+    const cookie = answer.headers.get('set-cookie') ?? '';
+    return { answer, cookie: cookie.split(';')[0]!, whole: cookie };
+  };
+  const csrfOf = (text: string) => /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? '';
+
+  it('shows strangers the way to sign in, and nothing else', async () => {
+    const answer = await ask('/admin');
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/admin/login']);
+    expect((await ask('/admin', { cookie: 'farebox_admin=guess' })).status).toBe(303);
+    expect((await ask('/admin/login')).status).toBe(200);
+  });
+
+  it('takes an operator key and gives a cookie that no script and no other site can use (A-1)', async () => {
+    const { answer, whole, cookie } = await signIn();
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/admin']);
+    expect(whole).toMatch(/; Path=\/admin; HttpOnly; SameSite=Strict; Max-Age=43200$/);
+    expect(await (await ask('/admin', { cookie })).text()).toContain('Owed to customers');
+  });
+
+  it('takes no other key', async () => {
+    const customer = await app.key('1', 'ADMIN');
+    for (const key of [customer.secret, 'ak_nonsense', '']) {
+      const { answer, whole } = await signIn(key);
+      expect([answer.status, whole]).toEqual([401, '']);
+    }
+  });
+
+  it('may not be framed, and runs no script but its own (A-4)', async () => {
+    const { cookie } = await signIn();
+    const { headers } = await ask('/admin', { cookie });
+    const policy = headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).toContain("script-src 'self'");
+    expect(policy).not.toContain('unsafe');
+    expect(headers.get('x-frame-options')).toBe('DENY');
+  });
+
+  it('gives a new token at each sign-in, whatever cookie came along (A-3)', async () => {
+    const planted = `farebox_admin=${'A'.repeat(43)}`;
+    const answer = await send('/admin/login', { key: secret }, { cookie: planted });
+    const given = answer.headers.get('set-cookie') ?? '';
+    expect(given).not.toContain('A'.repeat(43));
+    expect((await ask('/admin', { cookie: planted })).status).toBe(303);
+    expect((await signIn()).cookie).not.toBe((await signIn()).cookie);
+  });
+
+  it('refuses forms of other sites (A-2)', async () => {
+    const { cookie } = await signIn();
+    const csrf = csrfOf(await (await ask('/admin', { cookie })).text());
+    const out = (fields: Record<string, string>, headers: Record<string, string>) =>
+      send('/admin/logout', fields, { cookie, ...headers });
+    expect((await out({}, {})).status).toBe(403);
+    expect((await out({ csrf: `${csrf}x` }, {})).status).toBe(403);
+    expect((await out({ csrf }, { origin: 'https://evil.example' })).status).toBe(403);
+    expect((await out({ csrf }, { 'sec-fetch-site': 'cross-site' })).status).toBe(403);
+    expect((await out({ csrf }, { origin: 'null' })).status).toBe(403);
+    expect((await ask('/admin', { cookie })).status).toBe(200);
+    expect((await out({ csrf }, {})).status).toBe(303);
+    expect((await ask('/admin', { cookie })).status).toBe(303);
+  });
+
+  it('ends a session with its key, and after twelve hours', async () => {
+    const { keys } = app.app.store;
+    const made = { type: 'ADMIN', description: '', accountId: HOUSE_ACCOUNT } as const;
+    const other = await keys.create(made, { actor: 'test' });
+    const { cookie } = await signIn(other.secret);
+    expect((await ask('/admin', { cookie })).status).toBe(200);
+    await keys.revoke(other.id, { accountId: null, under: null });
+    expect((await ask('/admin', { cookie })).status).toBe(303);
+    const mine = await signIn();
+    clock.ms += 12 * HOUR;
+    expect((await ask('/admin', { cookie: mine.cookie })).status).toBe(303);
+  });
+
+  it('answers over https or on this machine alone', async () => {
+    const away = (headers: Record<string, string>) => app.get('/admin/login', headers);
+    expect((await away({ host: 'gw.example.com' })).status).toBe(403);
+    expect((await away({ host: 'gw.example.com' })).text).toContain(
+      `ssh -L ${app.port}:127.0.0.1:${app.port}`,
+    );
+    expect((await away({ 'x-forwarded-proto': 'http' })).status).toBe(403);
+    expect((await away({})).status).toBe(200);
+  });
+});
+
+describe('the claim link', () => {
+  it('makes the first operator key once, and is not used up by looking at it (A-5)', async () => {
+    await using app = await startApp({});
+    const { sessions } = app.app;
+    const first = (await sessions.offerClaim())!;
+    const code = (await sessions.offerClaim())!;
+    const path = `${app.url}/admin/claim`;
+    expect((await fetch(`${path}/${first}`)).status).toBe(401);
+    for (let look = 0; look < 3; look++) {
+      expect((await fetch(`${path}/${code}`)).status).toBe(200);
+    }
+    const claims = await Promise.all(
+      Array.from({ length: 8 }, () => fetch(`${path}/${code}`, { method: 'POST' })),
+    );
+    expect(claims.map(({ status }) => status).toSorted()).toEqual([
+      200,
+      ...Array<number>(7).fill(401),
+    ]);
+    const won = claims.find(({ status }) => status === 200)!;
+    const key = /ak_\w+/.exec(await won.text())![0];
+    expect(await app.app.store.keys.authenticate(key)).not.toBeNull();
+    const cookie = (won.headers.get('set-cookie') ?? '').split(';')[0]!;
+    expect((await fetch(`${app.url}/admin`, { headers: { cookie } })).status).toBe(200);
+    expect(await sessions.offerClaim()).toBeNull();
+  });
+
+  it('ends after a day', async () => {
+    const clock = manualClock();
+    await using app = await startApp({ clock });
+    const code = (await app.app.sessions.offerClaim())!;
+    clock.ms += 24 * HOUR;
+    expect((await fetch(`${app.url}/admin/claim/${code}`, { method: 'POST' })).status).toBe(401);
+  });
+});
