@@ -8,7 +8,7 @@ import { OpenAiMeter } from './sse.ts';
 import { Splices } from './splices.ts';
 
 /** Fields of Farebox itself; strict upstreams refuse what they do not know. */
-const OWN_FIELDS = ['max_credits', 'quote_id', 'callback_url'];
+export const OWN_FIELDS = ['max_credits', 'quote_id', 'callback_url'];
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens'] as const;
 const DIGITS = /^[1-9][0-9]*$/;
 const OPEN_BRACE = 0x7b;
@@ -49,10 +49,13 @@ export function openAiWay(
   return { path: `${root}${path}`, headers: isStream ? stream : json };
 }
 
+/** What of a body must be known to change it. */
+export type SplicedRequest = Pick<ChatRequest, 'body' | 'members' | 'model'>;
+
 /** Any other JSON request of this dialect: only its model's name is changed, and what is for Farebox taken out. */
 export function openAiRequest(
   channel: ChannelConfig,
-  request: ChatRequest,
+  request: SplicedRequest,
   { path, upstreamModel }: { path: string; upstreamModel: string },
 ): UpstreamRequest {
   const splices = ownSplices(request, upstreamModel);
@@ -61,7 +64,7 @@ export function openAiRequest(
 }
 
 /** The changes that every request goes through. */
-export function ownSplices(request: ChatRequest, upstreamModel: string): Splices {
+export function ownSplices(request: SplicedRequest, upstreamModel: string): Splices {
   const splices = new Splices(request.body, request.members);
   for (const name of OWN_FIELDS) splices.remove(name);
   if (upstreamModel !== request.model) splices.setValue('model', JSON.stringify(upstreamModel));
