@@ -88,6 +88,12 @@ export class Run {
     }
   }
 
+  /** In the transaction that makes something: the answer that says so. What it answers is called once that is durable. */
+  async madeIn(tx: WriteTx, { status, headers, body }: StoredAnswer): Promise<() => void> {
+    const bytes = await this.#store(tx, { head: { status, headers }, bytes: body });
+    return () => this.#stored(bytes);
+  }
+
   /** Does it; afterwards the key has its answer, or is free, or says that its answer is gone. */
   async during(work: () => Promise<void>): Promise<void> {
     try {

@@ -1,17 +1,18 @@
 /** A media task as everybody outside the engine knows it. */
 import type { Principal } from '../auth/principal.ts';
-import type { ModelConfig } from '../config/config.ts';
+import type { MediaType, ModelConfig } from '../config/config.ts';
 import type { Run } from '../idempotency/run.ts';
+import type { StoredAnswer } from '../idempotency/stored-answer.ts';
 import type { Hold } from '../ledger/ledger.ts';
 import type { Admission } from '../limits/rates.ts';
+import type { MediaView } from '../media/store.ts';
 import type { NanoUsd } from '../money.ts';
 
 export type TaskKind = 'image' | 'video' | 'music';
 export type TaskState = 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled' | 'expired';
 
 /** Types of models that are made by tasks. */
-export type TaskType =
-  'image' | 'image_edit' | 'upscale' | 'background_remove' | 'music' | 'sound' | 'video';
+export type TaskType = Exclude<MediaType, 'tts' | 'stt'>;
 
 /** Why a task did not end in a result. Nothing was charged. */
 export type TaskErrorCode =
@@ -30,17 +31,6 @@ export type TaskErrorCode =
 export interface TaskError {
   code: TaskErrorCode;
   message: string;
-}
-
-/** One file of a result. */
-export interface TaskAsset {
-  id: string;
-  /** A fresh link, which expires at `urlExpiresAt`; null where it was deleted. */
-  url: string | null;
-  urlExpiresAt: number | null;
-  bytes: number;
-  sha256: string;
-  contentType: string;
 }
 
 export interface Task {
@@ -62,8 +52,8 @@ export interface Task {
   held: NanoUsd;
   charged: NanoUsd;
   error: TaskError | null;
-  /** Empty until it is completed. */
-  assets: TaskAsset[];
+  /** Empty until it is completed, and again once its files were deleted. */
+  assets: MediaView[];
   callbackUrl: string | null;
   createdAt: number;
   startedAt: number | null;
@@ -94,7 +84,7 @@ export interface NewTask {
   /** With an Idempotency-Key: names the hold. */
   keep?: Run | null;
   /** With `keep`: the answer that is stored in the transaction that makes the task. Left out where the answer comes at its end. */
-  answer?: (task: Task) => { status: number; headers: Record<string, string>; body: Buffer };
+  answer?: (created: CreatedTask) => StoredAnswer;
 }
 
 export interface CreatedTask {

@@ -36,9 +36,7 @@ export async function up(db: Kysely<unknown>, { text, int, table }: Ddl): Promis
       polls ${int} not null default 0,
       crashes ${int} not null default 0,
       troubled_since ${int},
-      lease_owner ${text},
       lease_epoch ${int} not null default 0,
-      lease_until ${int} not null default 0,
       next_at ${int},
       deadline_at ${int} not null,
       error_code ${text},
@@ -48,7 +46,7 @@ export async function up(db: Kysely<unknown>, { text, int, table }: Ddl): Promis
       created_at ${int} not null,
       started_at ${int},
       ended_at ${int},
-      check ((queue is not null) = (state in ('pending', 'processing') and submit = 'unsent')),
+      check (queue is null or (state = 'pending' and submit = 'unsent' and next_at is null)),
       check ((ended_at is not null) = (state not in ('pending', 'processing'))),
       check (state in ('pending', 'processing') or sealed is null)
     ) ${table}`,
