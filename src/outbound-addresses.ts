@@ -2,7 +2,7 @@
  * Which addresses a URL that somebody else chose may lead to: the public internet, and what the operator allows by name. IPv6 goes by
  * the one block that is given out for public use, so what is not known here is refused.
  */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { ipRanges, plainIp } from './ip-ranges.ts';
 
@@ -39,14 +39,17 @@ const isSpecialV6 = ipRanges([
 
 export type AddressPolicy = (address: string) => boolean;
 
-/** `allowed`: CIDRs or single addresses that may be reached although private. */
-export function addressPolicy(allowed: readonly string[]): AddressPolicy {
+/** `allowed`: CIDRs or single addresses that may be reached although private. `own`: addresses of this machine. */
+export function addressPolicy(
+  allowed: readonly string[],
+  own: () => string[] = ownAddresses,
+): AddressPolicy {
   const isAllowed = ipRanges(allowed);
   return (address) => {
     // "fe80::1%eth0": what has a zone is no public address.
     const plain = plainIp(address);
     if (isIP(plain) === 0 || plain.includes('%')) return false;
-    return isAllowed(plain) || (isPublic(plain) && !isOwn(plain));
+    return isAllowed(plain) || (isPublic(plain) && !isAmong(plain, own()));
   };
 }
 
@@ -55,13 +58,13 @@ function isPublic(address: string): boolean {
   return isGlobalV6(address) && !isSpecialV6(address);
 }
 
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).map(({ address }) => address),
+  );
+}
+
 /** Also a public address of this machine leads behind its own door. */
-function isOwn(address: string): boolean {
-  const own = new BlockList();
-  for (const list of Object.values(networkInterfaces())) {
-    for (const { address: one, family } of list ?? []) {
-      own.addAddress(one, family === 'IPv6' ? 'ipv6' : 'ipv4');
-    }
-  }
-  return own.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+function isAmong(address: string, own: string[]): boolean {
+  return ipRanges(own.filter((one) => isIP(one) !== 0 && !one.includes('%')))(address);
 }

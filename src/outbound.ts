@@ -46,6 +46,7 @@ export class RefusedUrl extends Error {
   override readonly name = 'RefusedUrl';
 }
 
+const EVERY_PORT = 0;
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_URL_CHARS = 2_048;
 const MAX_HEADER_BYTES = 16_384;
@@ -71,9 +72,11 @@ export class Outbound {
     const url = new URL(text);
     if (url.username !== '' || url.password !== '') throw refused('must not carry a user');
     if (trusted !== undefined && url.origin === trusted) return url;
-    const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
-    if (!this.#ports.has(0) && !this.#ports.has(port)) {
-      throw refused(`must be of port ${[...this.#ports].join(' or ')}`);
+    const usual = url.protocol === 'https:' ? 443 : 80;
+    const port = url.port === '' ? usual : Number(url.port);
+    if (port === 0 || !(this.#ports.has(EVERY_PORT) || this.#ports.has(port))) {
+      const known = [...this.#ports].filter((one) => one !== EVERY_PORT).join(' or ');
+      throw refused(`must be of port ${known || 'above 0'}`);
     }
     const literal = literalOf(url);
     if (literal !== null) this.#require(literal);
