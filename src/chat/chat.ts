@@ -6,9 +6,9 @@ import type { Catalogue, CatalogueEntry, TokenEntry } from '../catalogue.ts';
 import { AppError } from '../errors.ts';
 import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
-import { type NanoUsd, ZERO_USD } from '../money.ts';
+import type { NanoUsd } from '../money.ts';
 import { tryInTurn } from '../routing/in-turn.ts';
-import { longestMs, type Route, type Routing } from '../routing/routing.ts';
+import type { Route, Routing } from '../routing/routing.ts';
 import type { OwnKeys } from '../vault.ts';
 import { readCredits, requireAllowed, requireWithin } from './budget.ts';
 import type { Byok } from './byok.ts';
@@ -18,13 +18,11 @@ import { quotedEntry, type Quotes } from '../quotes.ts';
 import { limitWithin, mostTokens, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
 import { CHAT, type Kind } from './kinds.ts';
 import { invalidField, type ParsedRequest, peekRequest } from './request.ts';
+import { reserveFor } from './reserve.ts';
 import { secretsOf } from './secrets.ts';
 import { Settlement } from './settlement.ts';
 import { runStream } from './stream.ts';
 import { runWhole } from './whole.ts';
-
-/** A hold outlives the longest its channel may take; after that the sweeper gives it back. */
-const HOLD_MARGIN_MS = 60_000;
 
 export interface ChatOptions extends Tools {
   ledger: Ledger;
@@ -163,48 +161,20 @@ export class Chat {
     throw invalidField('model', this.kind.refusal);
   }
 
-  async #reserve(
-    { principal, mode, requestId, minimumAvailable, keep }: ChatCall,
-    plan: Plan,
-    routes: readonly Route[],
-  ): Promise<Hold> {
-    const atLeast = mode === 'refuse' ? plan.ceiling : plan.atLeast;
-    if (principal.accountId === null) throw emptyWallet(plan, atLeast);
-    try {
-      return await this.#options.ledger.reserve({
-        holdId: keep?.holdId,
-        accountId: principal.accountId,
-        keyId: principal.kind === 'key' ? principal.keyId : null,
-        ancestors: principal.kind === 'key' ? principal.ancestors : NO_KEYS,
-        amount: plan.ceiling,
-        atLeast,
-        // What costs nothing needs no balance.
-        minimumAvailable: routes[0]?.own && plan.ceiling === 0 ? ZERO_USD : minimumAvailable,
-        purpose: 'chat',
-        model: plan.entry.model.id,
-        requestId,
-        priceVersion: plan.entry.price.version,
-        ttlMs: longestMs(routes) + HOLD_MARGIN_MS,
-      });
-    } catch (error) {
-      const isKey = principal.kind === 'key' && error instanceof AppError;
-      if (!isKey || error.code !== 'insufficient_balance') throw error;
-      throw new AppError('credit_exhausted', error.message, { details: error.details ?? {} });
-    }
+  #reserve(call: ChatCall, plan: Plan, routes: readonly Route[]): Promise<Hold> {
+    return reserveFor(this.#options.ledger, call, {
+      purpose: 'chat',
+      amount: plan.ceiling,
+      atLeast: call.mode === 'refuse' ? plan.ceiling : plan.atLeast,
+      model: plan.entry.model.id,
+      priceVersion: plan.entry.price.version,
+      routes,
+    });
   }
 }
 
 const NO_RULES: readonly KeyRules[] = [];
-const NO_KEYS: readonly string[] = [];
 
 function rulesOf({ principal }: ChatCall): readonly KeyRules[] {
   return principal.kind === 'key' ? principal.rules : NO_RULES;
-}
-
-function emptyWallet(plan: Plan, atLeast: NanoUsd): AppError {
-  return new AppError(
-    'insufficient_balance',
-    'This wallet has no balance yet: the request needs a top-up first.',
-    { details: { availableNano: ZERO_USD, neededNano: atLeast, ceilingNano: plan.ceiling } },
-  );
 }
