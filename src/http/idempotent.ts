@@ -20,18 +20,18 @@ const OF_PAYMENT = ['payment-response', 'x-payment-response'];
 
 /**
  * Does `work`, or answers what the same request was answered before. The request has its principal and its body. `isPaid`: it takes
- * a hold, else it makes something.
+ * a hold, else it makes something. `body`: by what the request is known again, where that is not its bytes.
  */
 export async function idempotent(
   ctx: Context,
   { idempotency }: IdempotentOptions,
-  { isPaid }: { isPaid: boolean },
+  { isPaid, body = ctx.state.body }: { isPaid: boolean; body?: Buffer },
   work: (run: Run | null) => Promise<void>,
 ): Promise<void> {
   const key = ctx.req.headers['idempotency-key'];
   if (key === undefined) return work(null);
   const { state, method, url } = ctx;
-  const { principal, requestId, body } = state;
+  const { principal, requestId } = state;
   const begun = await idempotency.begin({
     principal: principal && principalName(principal),
     key: checkedKey(key),

@@ -9,9 +9,10 @@ import { AppError } from '../errors.ts';
 import { nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
 import type { PaymentHeader } from '../payments/header.ts';
 import type { Deposited } from '../payments/payments.ts';
+import { Bodies } from './bodies.ts';
 import { hasIdempotencyKey, idempotent } from './idempotent.ts';
 import { requireNoFlood } from './limits.ts';
-import { type Context, type Next, readBody, readPrefix } from './request.ts';
+import { type Context, type Next, readPrefix } from './request.ts';
 import { paymentHeaders, type StepOptions } from './steps.ts';
 import { type Asked, balanceRequired, credentialsRequired, inlineAmount } from './x402/required.ts';
 
@@ -25,6 +26,8 @@ export interface Offer {
   price(body: Buffer, wholeBytes?: number): { ceiling: NanoUsd; atLeast: NanoUsd } | null;
   /** Throws what is wrong with a request, its body read, before it is paid for. */
   check(ctx: Context): void;
+  /** By what a repeated request is known again; its body, byte for byte, where this is left out. May throw as `check` does. */
+  sameness?(ctx: Context): Buffer;
 }
 
 /** Without credentials a request is priced from this much of its body. */
@@ -33,30 +36,39 @@ const PRICED_BYTES = 256 * 1024;
 const SERVED_KEPT_MS = 100 * 365 * 86_400_000;
 
 export function payable(options: StepOptions, offer: Offer) {
+  const bodies = new Bodies(options.limits.bodyBytes);
   return async (ctx: Context, next: Next): Promise<void> => {
     const { state } = ctx;
     if (!state.principal && !state.payment) throw await askForPayment(ctx, options, offer);
-    state.body = await readBody(ctx.req, options.limits.bodyBytes);
-    const { payment } = state;
-    const isSignedIn = state.principal !== null;
-    if (payment) {
-      offer.check(ctx);
-      // A request that was answered before settles no second payment, so its payer is needed first.
-      if (hasIdempotencyKey(ctx)) state.principal ??= await payerOf(payment, options);
-    }
-    try {
-      await idempotent(ctx, options, { isPaid: true }, async (keep) => {
-        state.keep = keep;
-        if (payment) {
-          await requireEnough(ctx, options, offer, payment);
-          await takePayment(ctx, options, { payment, isSignedIn });
-        }
-        await next();
-      });
-    } catch (error) {
-      throw await asPaymentRequired(ctx, options, offer, error);
-    }
+    await bodies.with(ctx.req, async (body) => {
+      state.body = body;
+      await sell(ctx, options, offer, next);
+    });
   };
+}
+
+async function sell(ctx: Context, options: StepOptions, offer: Offer, next: Next): Promise<void> {
+  const { state } = ctx;
+  const { payment } = state;
+  const sameness = offer.sameness?.(ctx) ?? state.body;
+  const isSignedIn = state.principal !== null;
+  if (payment) {
+    offer.check(ctx);
+    // A request that was answered before settles no second payment, so its payer is needed first.
+    if (hasIdempotencyKey(ctx)) state.principal ??= await payerOf(payment, options);
+  }
+  try {
+    await idempotent(ctx, options, { isPaid: true, body: sameness }, async (keep) => {
+      state.keep = keep;
+      if (payment) {
+        await requireEnough(ctx, options, offer, payment);
+        await takePayment(ctx, options, { payment, isSignedIn, sameness });
+      }
+      await next();
+    });
+  } catch (error) {
+    throw await asPaymentRequired(ctx, options, offer, error);
+  }
 }
 
 /** Priced before anything in it is validated: a probe with an empty body learns how to pay, not its mistakes. */
@@ -100,10 +112,14 @@ async function payerOf(payment: PaymentHeader, { payments }: StepOptions): Promi
 async function takePayment(
   ctx: Context,
   options: StepOptions,
-  { payment, isSignedIn }: { payment: PaymentHeader; isSignedIn: boolean },
+  {
+    payment,
+    isSignedIn,
+    sameness,
+  }: { payment: PaymentHeader; isSignedIn: boolean; sameness: Buffer },
 ): Promise<void> {
   const { state } = ctx;
-  const claim = hash('sha256', Buffer.concat([Buffer.from(`${ctx.path}\n`), state.body]));
+  const claim = hash('sha256', Buffer.concat([Buffer.from(`${ctx.path}\n`), sameness]));
   const deposited = await options.payments.deposit(payment, {
     minimum: options.config.inlineMinimum,
     claim,

@@ -49,16 +49,24 @@ export interface BodyRead {
   isWhole: boolean;
 }
 
-/** Reads a body whole; refuses one over `maxBytes` as soon as that is known. */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+/** Reads a body whole; refuses one over `maxBytes` as soon as that is known. `arrived` may refuse it, too. */
+export async function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  arrived?: (bytes: number) => void,
+): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  const { bytes, isWhole } = await readPrefix(request, maxBytes);
+  const { bytes, isWhole } = await readPrefix(request, maxBytes, arrived);
   if (!isWhole) throw tooLarge(maxBytes);
   return bytes;
 }
 
 /** Reads at most `maxBytes` of a body. */
-export function readPrefix(request: IncomingMessage, maxBytes: number): Promise<BodyRead> {
+export function readPrefix(
+  request: IncomingMessage,
+  maxBytes: number,
+  arrived: (bytes: number) => void = () => {},
+): Promise<BodyRead> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -72,6 +80,14 @@ export function readPrefix(request: IncomingMessage, maxBytes: number): Promise<
     };
     const take = (chunk: Buffer) => {
       size += chunk.length;
+      try {
+        arrived(chunk.length);
+      } catch (error) {
+        stop();
+        request.pause();
+        reject(error as Error);
+        return;
+      }
       chunks.push(chunk);
       if (size <= maxBytes) return;
       request.pause();
