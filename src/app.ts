@@ -63,6 +63,8 @@ export interface App {
   payouts: Payouts;
   /** Every route, with who may call it. */
   routes: readonly RouteEntry[];
+  /** Of the operator's site. */
+  pages: readonly Pick<RouteEntry, 'method' | 'path'>[];
   /** Who is signed in to the operator's page, and the link by which a new server is claimed. */
   sessions: Sessions;
   /** Where clients dial it; known once it listens. */
@@ -130,6 +132,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     payments,
     payouts,
     routes: http.routes,
+    pages: http.pages,
     sessions: parts.sessions,
     get url() {
       return origins.dialled(undefined);
@@ -219,7 +222,14 @@ async function createParts(
   });
   const reports = startReports(store, tools, opened);
   const origin = () => origins.dialled(undefined);
-  const results = await createMediaParts({ store, config, origin, clock, log, lookUp: tools.lookUp });
+  const results = await createMediaParts({
+    store,
+    config,
+    origin,
+    clock,
+    log,
+    lookUp: tools.lookUp,
+  });
   opened.defer(() => results.stop());
   const { media, webhooks } = results;
   const spending = new KeySpending(ledger.read);

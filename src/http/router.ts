@@ -82,6 +82,8 @@ export interface RouteEntry {
 export interface Routes {
   router: Router<State>;
   table: readonly RouteEntry[];
+  /** Of the operator's site, which signs in by itself. */
+  pages: readonly Pick<RouteEntry, 'method' | 'path'>[];
   /** What sells, by its path: POST routes of one path each. */
   shops: ReadonlyMap<string, Step>;
 }
@@ -167,9 +169,10 @@ export function createRouter(options: RouterOptions): Routes {
 
   for (const [method, path, operation] of adminRoutes(options)) serve(method, path, operation);
   // Pages answer while the server waits to be set up, too.
-  for (const [method, path, step] of siteRoutes(options)) router[method](path, step);
+  const pages = siteRoutes(options);
+  for (const [method, path, step] of pages) router[method](path, step);
 
-  return { router, table, shops };
+  return { router, table, pages: pages.map(([method, path]) => ({ method, path })), shops };
 }
 
 /** The router asks the patterns of all routes in turn; what most requests ask for is found by its path. Anything else is for `next`. */

@@ -26,6 +26,7 @@ export interface HttpOptions extends RouterOptions {
 export interface HttpServer {
   /** Every route, with who may call it. */
   routes: readonly RouteEntry[];
+  pages: readonly Pick<RouteEntry, 'method' | 'path'>[];
   /** Answers the port. */
   listen(): Promise<number>;
   /**
@@ -45,7 +46,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const { limits, log } = options;
   const work = { running: 0 };
   const app = new Koa<State>();
-  const { router, table, shops } = createRouter(options);
+  const { router, table, pages, shops } = createRouter(options);
   const steps = inTurn([
     boundary(options),
     cors(options.server.corsOrigins),
@@ -76,6 +77,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   server.on('drop', dropLogger(log));
   return {
     routes: table,
+    pages,
     listen: () => listen(server, options.server),
     close: (drainMs) => drain(server, work, drainMs),
   };

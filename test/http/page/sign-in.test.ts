@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HOUSE_ACCOUNT } from '../../../src/keys/keys.ts';
 import { startApp, type TestApp } from '../../support/app.ts';
+import { sendRaw } from '../../support/raw-http.ts';
 import { manualClock } from '../../support/store.ts';
 
 const HOUR = 3_600_000;
@@ -38,6 +39,22 @@ describe('the operator’s site', () => {
     expect([answer.status, answer.headers.get('location')]).toEqual([303, '/admin/login']);
     expect((await ask('/admin', { cookie: 'farebox_admin=guess' })).status).toBe(303);
     expect((await ask('/admin/login')).status).toBe(200);
+  });
+
+  it('does nothing for strangers on any page or form', async () => {
+    const open = /^\/admin\/(login|assets|claim)/;
+    const inside = app.app.pages.filter(({ path }) => !open.test(path));
+    expect(inside.length).toBeGreaterThan(1);
+    for (const { method, path } of inside) {
+      const url = path.replace(/:\w+/g, 'x');
+      const answer = method === 'get' ? await ask(url) : await send(url, {});
+      expect([method, path, answer.status, answer.headers.get('location')]).toEqual([
+        method,
+        path,
+        303,
+        '/admin/login',
+      ]);
+    }
   });
 
   it('takes an operator key and gives a cookie that no script and no other site can use (A-1)', async () => {
@@ -103,13 +120,17 @@ describe('the operator’s site', () => {
   });
 
   it('answers over https or on this machine alone', async () => {
-    const away = (headers: Record<string, string>) => app.get('/admin/login', headers);
-    expect((await away({ host: 'gw.example.com' })).status).toBe(403);
-    expect((await away({ host: 'gw.example.com' })).text).toContain(
-      `ssh -L ${app.port}:127.0.0.1:${app.port}`,
-    );
-    expect((await away({ 'x-forwarded-proto': 'http' })).status).toBe(403);
-    expect((await away({})).status).toBe(200);
+    // What fetch does not let anybody say.
+    const away = (more: string) =>
+      sendRaw(app.port, `GET /admin/login HTTP/1.1\r\n${more}Connection: close\r\n\r\n`, {
+        untilClosed: true,
+      });
+    const elsewhere = await away('Host: gw.example.com\r\n');
+    expect(elsewhere.status).toBe(403);
+    expect(elsewhere.body).toContain(`ssh -L ${app.port}:127.0.0.1:${app.port}`);
+    const here = `Host: 127.0.0.1:${app.port}\r\n`;
+    expect((await away(`${here}X-Forwarded-Proto: http\r\n`)).status).toBe(403);
+    expect((await away(here)).status).toBe(200);
   });
 });
 
