@@ -5,11 +5,14 @@
  * prose, code, JSON, eighteen scripts and random bytes of every kind; English prose comes out about 1.5 times too high.
  */
 
-/** What an image can cost at the upstreams we know, at its highest detail, and a margin for very large ones. */
-const TOKENS_PER_IMAGE = 4_000;
+/** What an image can cost at the upstreams we know, at high detail and in full size, and a margin for very large ones. */
+const TOKENS_PER_IMAGE = 5_000;
+const TOKENS_PER_ORIGINAL = 25_000;
 const IMAGE_BYTES_PER_TOKEN = 100;
 /** Per request: what chat templates put around the messages. */
 const TOKENS_PER_REQUEST = 8;
+/** A first byte may weigh less within a text than at its beginning. */
+const BOUNDARY_TOKENS = 3;
 
 /** Weights are in twentieths of a token. */
 const UNIT = 20;
@@ -45,18 +48,43 @@ export function estimateText(body: Buffer): TextEstimate {
   return { tokens: Math.ceil(weight / UNIT) + TOKENS_PER_REQUEST, dataRuns, dataBytes };
 }
 
-/**
- * Input tokens of a request. `images` and `imageBytes` are those of its real image parts; what only looks like a data URL is
- * text to the model and is counted as such, a token a byte.
- */
-export function inputTokens(text: TextEstimate, images: number, imageBytes: number): number {
-  const notImages = Math.max(0, text.dataBytes - imageBytes);
+/** What a request holds besides text. */
+export interface MediaCount {
+  images: number;
+  /** Images that are looked at in full size. */
+  originals: number;
+  /** Base64 bytes of images in the body. */
+  imageBytes: number;
+  /** Bytes of data URLs that are no text to the model; what only looks like a data URL is counted as text, a token a byte. */
+  dataBytes: number;
+  /** What other base64 was counted as text, by `base64Tokens`. */
+  rawTokens: number;
+  audioTokens: number;
+  hiddenTokens: number;
+}
+
+export function inputTokens(text: TextEstimate, media: MediaCount): number {
+  const read = text.tokens - media.rawTokens + Math.max(0, text.dataBytes - media.dataBytes);
   return (
-    text.tokens +
-    notImages +
-    images * TOKENS_PER_IMAGE +
-    Math.ceil(Math.min(imageBytes, text.dataBytes) / IMAGE_BYTES_PER_TOKEN)
+    Math.max(read, TOKENS_PER_REQUEST) +
+    media.audioTokens +
+    media.hiddenTokens +
+    media.images * TOKENS_PER_IMAGE +
+    media.originals * TOKENS_PER_ORIGINAL +
+    Math.ceil(media.imageBytes / IMAGE_BYTES_PER_TOKEN)
   );
+}
+
+/** Of a body of which only a part was read: what looks like an image counts as one. */
+export function prefixTokens(text: TextEstimate): number {
+  const { tokens, dataRuns, dataBytes } = text;
+  return tokens + dataRuns * TOKENS_PER_IMAGE + Math.ceil(dataBytes / IMAGE_BYTES_PER_TOKEN);
+}
+
+/** What `estimateText` counts for this text within a body, or a little less. */
+export function base64Tokens(text: string): number {
+  const weight = weigh(Buffer.from(text, 'latin1'), 0, text.length);
+  return Math.max(0, Math.floor(weight / UNIT) - BOUNDARY_TOKENS);
 }
 
 /** Tokens of generated text whose usage nobody reported: an average, because the caller is charged by it. */

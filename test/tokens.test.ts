@@ -74,6 +74,16 @@ describe('the estimate of a text', () => {
   });
 });
 
+const media = (images: number, bytes: number) => ({
+  images,
+  originals: 0,
+  imageBytes: bytes,
+  dataBytes: bytes,
+  rawTokens: 0,
+  audioTokens: 0,
+  hiddenTokens: 0,
+});
+
 describe('the estimate of an image', () => {
   const url = `data:image/png;base64,${'iVBORw0KGgo'.repeat(1_000)}`;
   const body = inBody(url);
@@ -81,19 +91,19 @@ describe('the estimate of an image', () => {
   it('is a flat number of tokens and a little for its size', () => {
     const text = estimateText(body);
     expect(text).toMatchObject({ dataRuns: 1, dataBytes: 11_000 });
-    const tokens = inputTokens(text, 1, 11_000);
-    expect(tokens - text.tokens).toBe(4_000 + 110);
+    const tokens = inputTokens(text, media(1, 11_000));
+    expect(tokens - text.tokens).toBe(5_000 + 110);
   });
 
   it('is a token a byte for what is no image part', () => {
     const text = estimateText(body);
-    expect(inputTokens(text, 0, 0) - text.tokens).toBe(11_000);
-    expect(inputTokens(text, 1, 1_000) - text.tokens).toBe(4_000 + 10 + 10_000);
+    expect(inputTokens(text, media(0, 0)) - text.tokens).toBe(11_000);
+    expect(inputTokens(text, media(1, 1_000)) - text.tokens).toBe(5_000 + 10 + 10_000);
   });
 
   it('is the flat number where the image is only named', () => {
     const text = estimateText(inBody('https://example.com/cat.png'));
-    expect(inputTokens(text, 2, 0) - text.tokens).toBe(8_000);
+    expect(inputTokens(text, media(2, 0)) - text.tokens).toBe(10_000);
   });
 });
 

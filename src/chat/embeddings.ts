@@ -1,4 +1,5 @@
 /** Reads the caller's /embeddings body: text, a list of texts, tokens, or a list of lists of tokens. */
+import { noMedia } from './media.ts';
 import { invalidField, type ParsedRequest, parseSingle } from './request.ts';
 
 /** OpenAI's bounds. */
@@ -9,7 +10,7 @@ const MAX_TOKENS = 300_000;
 export function parseEmbeddings(body: Buffer): ParsedRequest {
   return parseSingle(body, (fields) => {
     requireInput(fields['input']);
-    return { images: 0, imageBytes: 0 };
+    return noMedia();
   });
 }
 

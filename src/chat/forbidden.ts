@@ -1,10 +1,11 @@
 /**
- * The one list of what a chat body may not ask for: fields that name state in the operator's upstream account, which all callers
+ * The one list of what a body may not ask for, whatever its dialect: fields that name state in the operator's upstream account, which all callers
  * share, and fields that change what the upstream charges in a way that no rule of the catalogue prices.
  */
 import { AppError } from '../errors.ts';
+import { isFields } from '../providers/openai-usage.ts';
 
-type Fields = Record<string, unknown>;
+export type Fields = Record<string, unknown>;
 /** Says why a value is refused, or null where it is harmless. */
 type Rule = (value: unknown) => string | null;
 
@@ -29,8 +30,38 @@ const RULES = new Map<string, Rule>(
     background: unless(STATE, false),
     store: unless(STATE, false),
     container: always(STATE),
+    // A prompt that is kept in the account; text is only text.
+    prompt: (value) => (typeof value === 'object' ? STATE : null),
+    thread: always(STATE),
+    thread_id: always(STATE),
+    assistant_id: always(STATE),
+    agent_id: always(STATE),
+    session_id: always(STATE),
+    response_id: always(STATE),
+    conversation_id: always(STATE),
+    previous_message_id: always(STATE),
+    diagnostics: (value) => (hasInside(value, 'previous_message_id') ? STATE : null),
+    file_ids: always(STATE),
+    attachments: always(STATE),
+    vector_store_ids: always(STATE),
+    input_file_id: always(STATE),
+    batch_id: always(STATE),
+    user_profile_id: always(STATE),
+    workspace_id: always(STATE),
+    kv_transfer_params: always(STATE),
+    cached_content: always(STATE),
+    // Where Google's own fields are put beside OpenAI's.
+    extra_body: (value) => (hasInside(value, 'cached_content', 'cachedContent') ? STATE : null),
+    google: (value) => (hasInside(value, 'cached_content', 'cachedContent') ? STATE : null),
     // "auto" is what OpenAI takes when the field is absent.
-    service_tier: unless(COST, 'default', 'auto'),
+    service_tier: unless(COST, 'default', 'auto', 'standard_only'),
+    speed: unless(COST, 'standard'),
+    inference_geo: unless(COST, 'global'),
+    billing_policy: always(COST),
+    compaction: always(COST),
+    context_management: contextManagement,
+    fallback_credit_token: always(COST),
+    compound_custom: always(COST),
     web_search_options: always(COST),
     search_parameters: always(COST),
     plugins: always(COST),
@@ -66,6 +97,11 @@ const EXACT = new Set([
   'n',
   'max_tokens',
   'max_completion_tokens',
+  'max_output_tokens',
+  'input',
+  'instructions',
+  'system',
+  'thinking',
   'max_credits',
   'quote_id',
   'callback_url',
@@ -75,7 +111,7 @@ const PLAIN_NAME = /^[a-z0-9_]*$/;
 /** Throws AppError unsupported_parameter, or invalid_request for a name that some upstreams would read as another. */
 export function refuseForbidden(names: Iterable<string>, fields: Fields): void {
   for (const name of names) {
-    if (!PLAIN_NAME.test(name)) refuseDisguised(name);
+    refuseDisguised(name, EXACT);
     const rule = RULES.get(name);
     const value = rule ? (fields[name] ?? null) : null;
     const why = rule && value !== null ? rule(value) : null;
@@ -83,16 +119,18 @@ export function refuseForbidden(names: Iterable<string>, fields: Fields): void {
   }
 }
 
-/** Go's JSON reader, which many upstreams use, ignores case: "MAX_TOKENS" beside "max_tokens" would be the one that counts. */
-function refuseDisguised(name: string): void {
+/**
+ * Go's JSON reader, which many upstreams use, ignores case: "MAX_TOKENS" beside "max_tokens" would be the one that counts. `exact`: the
+ * names of which this is so; `at`: where the object is.
+ */
+export function refuseDisguised(name: string, exact: ReadonlySet<string>, at = ''): void {
+  if (!isDisguised(name, exact)) return;
   const folded = name.toUpperCase().toLowerCase();
-  if (!EXACT.has(folded)) return;
+  const field = at ? `${at}.${name}` : name;
   throw new AppError(
     'invalid_request',
-    `The field ${JSON.stringify(name)} must be written "${folded}".`,
-    {
-      details: { field: name },
-    },
+    `The field ${JSON.stringify(field)} must be written "${folded}".`,
+    { details: { field } },
   );
 }
 
@@ -106,24 +144,42 @@ function isTextOnly(value: unknown): boolean {
   return Array.isArray(value) && value.every((modality) => modality === 'text');
 }
 
+/** Tools of the caller's own, and those that upstreams describe and callers carry out: they cost tokens and nothing else. */
+const OWN_TOOLS = new Set(['function', 'custom', 'local_shell', 'apply_patch']);
+const OWN_TOOL_VERSIONS = /^(?:bash|text_editor|computer|memory)_\d{8}$/;
+const TOOL_FIELDS = new Set(['type']);
+
 function hostedTool(value: unknown): string | null {
-  if (!Array.isArray(value)) return null;
+  if (!Array.isArray(value)) return 'it must be a list';
   for (const tool of value as unknown[]) {
-    const type = isFields(tool) ? (tool['type'] ?? 'function') : 'function';
-    if (
-      isFields(tool) &&
-      Object.keys(tool).some((name) => name !== 'type' && /^type$/i.test(name))
-    ) {
+    if (!isFields(tool)) return 'each of them must be an object';
+    const type = tool['type'] ?? 'function';
+    if (Object.keys(tool).some((name) => isDisguised(name, TOOL_FIELDS))) {
       return 'the type of a tool must be written "type"';
     }
-    if (type !== 'function' && type !== 'custom') {
+    const isOwn = typeof type === 'string' && (OWN_TOOLS.has(type) || OWN_TOOL_VERSIONS.test(type));
+    if (!isOwn) {
       return `the hosted tool ${JSON.stringify(type).slice(0, 60)} has no price; tools of type "function" and "custom" have`;
     }
   }
   return null;
 }
 
-const TOOL_CHOICES: unknown[] = ['function', 'custom', 'allowed_tools'];
+function isDisguised(name: string, exact: ReadonlySet<string>): boolean {
+  if (PLAIN_NAME.test(name)) return false;
+  const folded = name.toUpperCase().toLowerCase();
+  return folded !== name && exact.has(folded);
+}
+
+const TOOL_CHOICES: unknown[] = [
+  ...OWN_TOOLS,
+  'allowed_tools',
+  // Anthropic's.
+  'auto',
+  'any',
+  'tool',
+  'none',
+];
 
 function hostedToolChoice(value: unknown): string | null {
   if (!isFields(value)) return null;
@@ -141,6 +197,28 @@ function veniceParameters(value: unknown): string | null {
   return null;
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Edits that only leave things out are free; summaries are written by the model, and not counted where the rest is. */
+function contextManagement(value: unknown): string | null {
+  const edits = isFields(value) ? (value['edits'] ?? []) : value;
+  if (!Array.isArray(edits)) return COST;
+  const isFree = (edits as unknown[]).every((edit) => {
+    const type = isFields(edit) ? edit['type'] : null;
+    return typeof type === 'string' && type.startsWith('clear_');
+  });
+  return isFree ? null : COST;
+}
+
+const DEPTH = 4;
+
+/** Whether any of these names has a value in an object or one inside it. */
+function hasInside(value: unknown, ...names: string[]): boolean {
+  const look = (inner: unknown, depth: number): boolean =>
+    isFields(inner) &&
+    Object.entries(inner).some(
+      ([name, held]) =>
+        held !== null &&
+        (names.some((each) => each.toLowerCase() === name.toLowerCase()) ||
+          (depth < DEPTH && look(held, depth + 1))),
+    );
+  return look(value, 0);
 }

@@ -1,16 +1,18 @@
 /** What one request may cost, and what of it a smaller hold still covers. */
 import type { TokenEntry } from '../catalogue.ts';
 import type { NanoUsd } from '../money.ts';
-import { affordableOutput, ceilingOf } from '../pricing/tokens.ts';
+import { affordableOutput, ceilingOf, type InputKinds } from '../pricing/tokens.ts';
 import type { ChatRequest } from '../providers/provider.ts';
 import { type Quoted, wrong } from '../quotes.ts';
-import { estimateText, inputTokens } from '../tokens.ts';
+import { estimateText, inputTokens, prefixTokens } from '../tokens.ts';
+import { type Media, noMedia } from './media.ts';
 import type { ParsedRequest } from './request.ts';
 
 export interface Plan {
   entry: TokenEntry;
   /** Never low. */
   inputTokens: number;
+  kinds: InputKinds;
   /** Per choice: the caller's or the model's default, at most the model's greatest. */
   outputLimit: number;
   choices: number;
@@ -21,7 +23,7 @@ export interface Plan {
   most: NanoUsd | null;
 }
 
-export type Facts = Pick<ChatRequest, 'outputLimit' | 'n'>;
+export type Facts = Pick<ChatRequest, 'outputLimit' | 'n' | 'leastOutput'>;
 
 export function planRequest({ request, media }: ParsedRequest, entry: TokenEntry): Plan {
   return planText(request.body, { request, media }, entry);
@@ -32,8 +34,16 @@ function planText(
   { request, media }: Pick<ParsedRequest, 'request' | 'media'>,
   entry: TokenEntry,
 ): Plan {
-  const text = estimateText(body);
-  return plan(entry, request, inputTokens(text, media.images, media.imageBytes));
+  const counted = inputTokens(estimateText(body), media);
+  // Whatever it is, the model reads no more than its context.
+  const input = media.isUnbounded ? Math.max(counted, entry.model.context) : counted;
+  return plan(entry, request, { input, kinds: kindsOf(media, input) });
+}
+
+function kindsOf(media: Media, input: number): InputKinds {
+  const { isUnbounded, soundAt, videoAt, mayCacheLong } = media;
+  const isAllSound = isUnbounded && (soundAt ?? videoAt) !== null;
+  return { audioTokens: isAllSound ? input : media.audioTokens, mayCacheLong };
 }
 
 /** The unread part of a body is taken to be like what was read, and a little dearer. */
@@ -45,24 +55,30 @@ export function planPrefix(
   facts: Facts,
   entry: TokenEntry,
 ): Plan {
-  const text = estimateText(body);
-  const read = inputTokens(text, text.dataRuns, text.dataBytes);
+  const read = prefixTokens(estimateText(body));
   const unread = Math.max(0, wholeBytes - body.length);
   const rest = Math.ceil(((read * unread) / Math.max(1, body.length)) * UNREAD_MARGIN);
-  return plan(entry, facts, read + rest);
+  const input = read + rest;
+  return plan(entry, facts, { input, kinds: kindsOf(noMedia(), input) });
 }
 
-function plan(entry: TokenEntry, facts: Facts, input: number): Plan {
+function plan(
+  entry: TokenEntry,
+  facts: Facts,
+  { input, kinds }: { input: number; kinds: InputKinds },
+): Plan {
   const { model, price } = entry;
   const outputLimit = Math.min(facts.outputLimit ?? model.defaultOutput, model.maxOutput);
-  const cost = (limit: number) => ceilingOf(price, input, limit * facts.n);
+  const cost = (limit: number) => ceilingOf(price, input, limit * facts.n, kinds);
+  const least = Math.min(outputLimit, facts.leastOutput ?? 1);
   return {
     entry,
     inputTokens: input,
+    kinds,
     outputLimit,
     choices: facts.n,
     ceiling: cost(outputLimit),
-    atLeast: cost(Math.ceil(outputLimit / 2)),
+    atLeast: cost(Math.max(least, Math.ceil(outputLimit / 2))),
     most: null,
   };
 }
@@ -90,6 +106,10 @@ export function quotedPlan(parsed: ParsedRequest, entry: TokenEntry, quoted: Quo
       `is for ${inputTokens} input and ${outputTokens} output tokens, and this request is larger: estimate it with its messages`,
     );
   }
+  const { audioTokens, mayCacheLong } = plan.kinds;
+  if ((audioTokens > 0 || mayCacheLong) && plan.ceiling > quoted.max) {
+    throw wrong('is for text, and this request costs more: estimate it with all that is in it');
+  }
   const within = (amount: NanoUsd) => (amount < quoted.max ? amount : quoted.max);
   return {
     ...plan,
@@ -102,7 +122,7 @@ export function quotedPlan(parsed: ParsedRequest, entry: TokenEntry, quoted: Quo
 /** The output limit that a hold of this amount, between `atLeast` and the ceiling, covers for every choice. */
 export function limitWithin(plan: Plan, granted: NanoUsd): number {
   if (granted >= plan.ceiling) return plan.outputLimit;
-  const tokens = affordableOutput(plan.entry.price, plan.inputTokens, granted);
+  const tokens = affordableOutput(plan.entry.price, plan.inputTokens, granted, plan.kinds);
   return Math.max(1, Math.min(plan.outputLimit, Math.floor(tokens / plan.choices)));
 }
 

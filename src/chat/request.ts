@@ -2,15 +2,18 @@
 import { isUtf8 } from 'node:buffer';
 import { AppError } from '../errors.ts';
 import type { ChatRequest } from '../providers/provider.ts';
-import { scanMembers } from '../providers/json-members.ts';
+import { countMembers, scanMembers } from '../providers/json-members.ts';
 import { readCredits } from './budget.ts';
 import { refuseForbidden } from './forbidden.ts';
-import { type Media, readMessages } from './messages.ts';
+import { type Media, noMedia } from './media.ts';
+import { readMessages } from './messages.ts';
+import { countTools } from './tools.ts';
 
 /** Choices that one request may ask for. */
 export const MAX_CHOICES = 16;
 const MAX_MODEL_LENGTH = 256;
-const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens'] as const;
+const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
+const CHAT_LIMITS = LIMIT_FIELDS.slice(0, 2);
 
 export interface ParsedRequest {
   request: ChatRequest;
@@ -25,42 +28,75 @@ export type Fields = Record<string, unknown>;
 
 /** Errors: invalid_json, invalid_request (with details.field), unsupported_parameter. */
 export function parseRequest(body: Buffer): ParsedRequest {
-  const { ranges, isWhole } = scanMembers(body);
-  const fields = isWhole ? parseBody(body) : null;
-  if (!fields) throw new AppError('invalid_json', 'The body is not valid JSON.');
-  refuseForbidden(ranges.keys(), fields);
-  const isStream = booleanField(fields, 'stream');
-  const request: ChatRequest = {
+  const { fields, members } = readFields(body);
+  const media = noMedia();
+  readMessages(fields['messages'], media);
+  countTools(fields['tools'], media);
+  return parsed(
     body,
-    model: modelField(fields),
-    isStream,
-    outputLimit: outputLimit(fields),
-    n: wholeField(fields, 'n', MAX_CHOICES) ?? 1,
-    wantsUsage: wantsUsage(fields),
-    members: ranges,
-  };
-  const maxCredits = readCredits(fields['max_credits'], 'max_credits');
-  const quoteId = textField(fields, 'quote_id');
-  return { request, media: readMessages(fields['messages']), maxCredits, quoteId };
+    { fields, members, media },
+    {
+      isStream: booleanField(fields, 'stream'),
+      outputLimit: outputLimit(fields),
+      n: wholeField(fields, 'n', MAX_CHOICES) ?? 1,
+      wantsUsage: wantsUsage(fields),
+    },
+  );
 }
 
 /** A request of one answer, without output that anybody could limit. `media`: checks what it asks of and counts its images. */
 export function parseSingle(body: Buffer, media: (fields: Fields) => Media): ParsedRequest {
-  const { ranges, isWhole } = scanMembers(body);
+  const { fields, members } = readFields(body);
+  return parsed(
+    body,
+    { fields, members, media: media(fields) },
+    {
+      isStream: false,
+      outputLimit: null,
+      n: 1,
+      wantsUsage: false,
+    },
+  );
+}
+
+export interface ReadFields {
+  fields: Fields;
+  members: ChatRequest['members'];
+}
+
+/** Any paid body: one JSON object in which no name stands twice, without what may not be asked for. */
+export function readFields(body: Buffer): ReadFields {
+  const { ranges, isWhole, nested } = scanMembers(body);
   const fields = isWhole ? parseBody(body) : null;
   if (!fields) throw new AppError('invalid_json', 'The body is not valid JSON.');
+  // Which of two counts differs from reader to reader, so what we checked need not be what is obeyed.
+  if (countMembers(fields) !== ranges.size + nested) {
+    throw new AppError('invalid_request', 'An object in the body has a field twice. Send it once.');
+  }
   refuseForbidden(ranges.keys(), fields);
-  const request: ChatRequest = {
-    body,
-    model: modelField(fields),
-    isStream: false,
-    outputLimit: null,
-    n: 1,
-    wantsUsage: false,
-    members: ranges,
+  return { fields, members: ranges };
+}
+
+type Asked = Pick<ChatRequest, 'isStream' | 'outputLimit' | 'n' | 'wantsUsage' | 'leastOutput'>;
+
+/** Puts together what is the same for all of them: the model, and what is approved for it. */
+export function parsed(
+  body: Buffer,
+  { fields, members, media }: ReadFields & { media: Media },
+  asked: Asked,
+): ParsedRequest {
+  media.mayCacheLong = mayCacheLong(body);
+  return {
+    request: { body, model: modelField(fields), members, ...asked },
+    media,
+    maxCredits: readCredits(fields['max_credits'], 'max_credits'),
+    quoteId: textField(fields, 'quote_id'),
   };
-  const maxCredits = readCredits(fields['max_credits'], 'max_credits');
-  return { request, media: media(fields), maxCredits, quoteId: textField(fields, 'quote_id') };
+}
+
+/** `"ttl":"1h"` can be written in no other way but with escapes. */
+function mayCacheLong(body: Buffer): boolean {
+  return body.includes('"1h"', 0, 'latin1') || body.includes('\\u', 0, 'latin1');
 }
 
 /**
@@ -79,7 +115,7 @@ export function peekRequest(
     }
     return {
       model: modelField(fields),
-      outputLimit: outputLimit(fields),
+      outputLimit: outputLimit(fields, LIMIT_FIELDS),
       n: wholeField(fields, 'n', MAX_CHOICES) ?? 1,
     };
   } catch {
@@ -108,13 +144,13 @@ function textField(fields: Fields, name: string): string | null {
   throw invalidField(name, 'must be text');
 }
 
-function booleanField(fields: Fields, name: string): boolean {
+export function booleanField(fields: Fields, name: string): boolean {
   const value = fields[name] ?? false;
   if (typeof value === 'boolean') return value;
   throw invalidField(name, 'must be true or false');
 }
 
-function wholeField(fields: Fields, name: string, most: number): number | null {
+export function wholeField(fields: Fields, name: string, most: number): number | null {
   const value = fields[name] ?? null;
   if (value === null) return null;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= most)
@@ -123,10 +159,10 @@ function wholeField(fields: Fields, name: string, most: number): number | null {
   throw invalidField(name, `must be a whole number ${range}`);
 }
 
-/** Where both names are given, the smaller of the two counts, and it alone is sent. */
-function outputLimit(fields: Fields): number | null {
+/** Where more than one is given, the smallest counts, and it alone is sent. */
+function outputLimit(fields: Fields, names: readonly string[] = CHAT_LIMITS): number | null {
   let least: number | null = null;
-  for (const name of LIMIT_FIELDS) {
+  for (const name of names) {
     const value = wholeField(fields, name, Number.MAX_SAFE_INTEGER);
     if (value !== null && (least === null || value < least)) least = value;
   }

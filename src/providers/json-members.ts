@@ -18,6 +18,8 @@ const MAX_VALUES = 1_000_000;
 interface Budget {
   containers: number;
   values: number;
+  /** Members seen below the top level. */
+  nested: number;
 }
 
 const QUOTE = 0x22;
@@ -33,6 +35,8 @@ export interface Members {
   ranges: Map<string, MemberRange>;
   /** Whether the object was closed; false for a body that was cut off. */
   isWhole: boolean;
+  /** Members of objects below the top level, as they are written: a name that is there twice counts twice. */
+  nested: number;
 }
 
 /**
@@ -41,11 +45,11 @@ export interface Members {
  */
 export function scanMembers(text: Buffer, start = 0, end = text.length): Members {
   const ranges = new Map<string, MemberRange>();
-  const budget = { containers: MAX_CONTAINERS, values: MAX_VALUES };
+  const budget = { containers: MAX_CONTAINERS, values: MAX_VALUES, nested: 0 };
   let at = skipBlanks(text, start, end);
   if (at < end && text[at] !== OPEN_BRACE) throw invalid('The body must be a JSON object.');
   at = skipBlanks(text, at + 1, end);
-  if (text[at] === CLOSE_BRACE && at < end) return finish(text, ranges, at + 1, end);
+  if (text[at] === CLOSE_BRACE && at < end) return finish(text, { ranges, budget }, at + 1, end);
   while (at < end) {
     if (text[at] !== QUOTE) throw invalid(`A member's name must begin at byte ${at}.`);
     const keyEnd = skipString(text, at, end);
@@ -57,18 +61,37 @@ export function scanMembers(text: Buffer, start = 0, end = text.length): Members
     const next = skipBlanks(text, valueEnd, end);
     if (next >= end) break;
     addMember(ranges, keyName(text, at, keyEnd), [at, value, valueEnd]);
-    if (text[next] === CLOSE_BRACE) return finish(text, ranges, next + 1, end);
+    if (text[next] === CLOSE_BRACE) return finish(text, { ranges, budget }, next + 1, end);
     if (text[next] !== COMMA)
       throw invalid(`A comma or the object's end must stand at byte ${next}.`);
     at = skipBlanks(text, next + 1, end);
   }
-  return { ranges, isWhole: false };
+  return { ranges, isWhole: false, nested: budget.nested };
 }
 
-function finish(text: Buffer, ranges: Members['ranges'], after: number, end: number): Members {
+function finish(
+  text: Buffer,
+  { ranges, budget }: { ranges: Members['ranges']; budget: Budget },
+  after: number,
+  end: number,
+): Members {
   if (skipBlanks(text, after, end) < end)
     throw invalid(`Something follows the JSON object at byte ${after}.`);
-  return { ranges, isWhole: true };
+  return { ranges, isWhole: true, nested: budget.nested };
+}
+
+/** Members of the objects in a parsed value, to hold against `Members.nested`. */
+export function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object') count += countMembers(item);
+    return count;
+  }
+  for (const item of Object.values(value)) {
+    count += typeof item === 'object' ? 1 + countMembers(item) : 1;
+  }
+  return count;
 }
 
 /** Two members of one name: which of them counts differs from reader to reader, so price and call could disagree. */
@@ -159,7 +182,8 @@ function skipNested(text: Buffer, start: number, end: number, budget: Budget): n
       continue;
     }
     at++;
-    if (byte === COMMA) {
+    if (byte === COLON) budget.nested++;
+    else if (byte === COMMA) {
       if (--budget.values < 0) throw invalid(`The body has more than ${MAX_VALUES} values.`);
     } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       if (--budget.containers < 0)

@@ -128,8 +128,6 @@ describe('a request', () => {
 
   it.each([
     ['messages[0].content[0].file.file_id', { type: 'file', file: { file_id: 'file-1' } }],
-    ['messages[0].content[0].file.File_ID', { type: 'file', file: { File_ID: 'file-1' } }],
-    ['messages[0].content[0].Type', { type: 'text', Type: 'file', text: 'x' }],
     [
       'messages[0].content[0].file.file_data',
       { type: 'file', file: { file_data: 'https://example.com/1000-pages.pdf' } },
@@ -145,6 +143,44 @@ describe('a request', () => {
       code: 'unsupported_parameter',
       details: { field },
     });
+  });
+
+  it.each([
+    ['messages[0].content[0].file.File_ID', [{ type: 'file', file: { File_ID: 'file-1' } }]],
+    ['messages[0].content[0].Type', [{ type: 'text', Type: 'file', text: 'x' }]],
+    ['messages[0].content[0].TYPE', [{ type: 'text', TYPE: 'file', text: 'x' }]],
+  ])('with the disguised name %s is refused', async (field, content) => {
+    await start();
+    expect(await refusal({ ...BODY, messages: [{ role: 'user', content }] })).toMatchObject({
+      code: 'invalid_request',
+      details: { field },
+    });
+  });
+
+  it.each([
+    '{"role":"user","content":"x","content":[{"type":"file"}]}',
+    '{"role":"user","content":[{"type":"text","text":"x","\\u0074ype":"file"}]}',
+    '{"role":"user","content":[{"type":"image_url","image_url":{"url":"a","url":"b"}}]}',
+  ])('with a name twice inside, %s, is refused (C-6)', async (message) => {
+    await start();
+    const body = `{"model":"m1","messages":[${message}]}`;
+    expect(await refusal(body)).toMatchObject({ code: 'invalid_request' });
+  });
+
+  it('may have names twice in texts, and quotes and colons wherever JSON has them', async () => {
+    await start();
+    const text = '{"a":1,"a":2} \\" : "b": {"b":3}';
+    const tool = {
+      type: 'function',
+      function: { name: 'f', parameters: { a: { a: ':' }, '': {} } },
+    };
+    const answer = await rig.post({
+      ...BODY,
+      messages: [{ role: 'user', content: text }],
+      tools: [tool, tool],
+    });
+    expect(answer.status).toBe(200);
+    expect(rig.upstream.requests).toHaveLength(1);
   });
 
   it('may say what changes nothing', async () => {
@@ -177,8 +213,8 @@ describe('a request', () => {
     const text = ceiling([{ type: 'text', text: 'What is this?' }]);
     const url = `data:image/png;base64,${'A'.repeat(100_000)}`;
     const image = ceiling([{ type: 'image_url', image_url: { url } }]);
-    expect(image - text).toBeGreaterThan(4_900);
-    expect(image - text).toBeLessThan(5_300);
+    expect(image - text).toBeGreaterThan(5_900);
+    expect(image - text).toBeLessThan(6_300);
     // To the model this is text, whatever it looks like.
     expect(ceiling([{ type: 'text', text: url }]) - text).toBeGreaterThan(99_000);
   });
