@@ -1,7 +1,7 @@
 /** What an answer costs its caller, by what arrived of it: the table "What is charged" of docs/money.md. */
 import { type NanoUsd, nanoUsd } from '../money.ts';
 import { type Outlay, outlayFields } from '../pricing/outlay.ts';
-import { priceOf } from '../pricing/tokens.ts';
+import { priceOfAnswer } from '../pricing/tokens.ts';
 import type { Measured, Usage } from '../providers/provider.ts';
 import { outputTokensOf } from '../tokens.ts';
 import type { Plan } from './plan.ts';
@@ -35,7 +35,11 @@ export function chargeFor(
   const isLeft = ending === 'left' && seen.error === null;
   if (!hasOutput && !isWhole && !isLeft) return null;
   const { usage, isEstimated } = believable(plan, seen, outputLimit);
-  const priced = priceOf(plan.entry.price, usage);
+  const priced = priceOfAnswer(plan.entry.price, {
+    usage,
+    upstreamCostUsd: seen.upstreamCostUsd ?? null,
+    heldTokens: plan.inputTokens + outputLimit * plan.choices,
+  });
   const cost = plan.most !== null && plan.most < priced ? plan.most : priced;
   // An estimate is our word alone, so it never costs the operator's shortfall either.
   return { cost: isEstimated ? nanoUsd(Math.min(cost, held)) : cost, usage, isEstimated };

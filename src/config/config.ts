@@ -245,8 +245,8 @@ export interface MediaParams {
   duration: { min: number; max: number } | null;
   /** Frames a second; the first one where nobody asks. */
   fps: number[];
-  /** true: as the caller asks; 'always': it always has sound. */
-  audio: boolean | 'always';
+  /** Sound in a video: as the caller asks, always, or never; null: nothing is said. */
+  audio: boolean | 'always' | null;
   /** "2x", "4x". */
   factors: string[];
   maxN: number;

@@ -2,9 +2,7 @@
  * The settings file as it stands after the schema was applied: defaults are filled in, and what the schema refused is gone, so
  * that the rest can still be checked. Hence everything without a default may be missing.
  */
-import type { Range } from '../pricing/rules.ts';
-import type { TokenUnit } from '../pricing/tokens.ts';
-import type { ReportedCost, Verdict, VideoDialect } from './config.ts';
+import type { InputMode, ModelConfig, ReportedCost, Verdict, VideoDialect } from './config.ts';
 
 export interface RawFile {
   server: {
@@ -121,24 +119,79 @@ export interface RawChannel {
 
 export interface RawModel {
   id?: string;
-  type: 'text' | 'embedding';
+  type: ModelConfig['type'];
+  name?: string;
+  description?: string;
+  aliases: (string | undefined)[];
+  capabilities: (string | undefined)[];
+  traits: (string | undefined)[];
   tier?: string;
   context?: number;
   max_output?: number;
   default_output?: number;
+  params: RawParams;
   routes?: ({ channel?: string; model?: string; cost?: RawPrices } | undefined)[];
   price?: RawPrices;
+  source?: string;
+  as_of?: string;
+}
+
+type Texts = (string | undefined)[];
+
+export interface RawParams {
+  sizes?: Texts;
+  resolutions?: Texts;
+  qualities?: Texts;
+  aspect_ratios?: Texts;
+  durations?: (number | string | undefined)[];
+  duration?: { min?: number | string; max?: number | string };
+  fps?: number | (number | undefined)[];
+  audio?: boolean | 'always';
+  factors?: Texts;
+  max_n?: number;
+  input_modes?: (InputMode | undefined)[];
+  max_input_images?: number;
+  max_input_seconds?: number;
+  max_characters?: number;
+  voices?: Texts;
+  formats?: Texts;
+  styles?: Texts;
+  pixels?: Record<string, [number?, number?] | undefined>;
+  output_tokens?: number | Record<string, number>;
+  tokens_per_second?: { input?: number; output?: number };
+  defaults?: RawDefaults;
+  typical_runtime?: string | number;
+  max_runtime?: string | number;
+}
+
+export interface RawDefaults {
+  n?: number;
+  size?: string;
+  resolution?: string;
+  quality?: string;
+  aspect_ratio?: string;
+  duration?: number | string;
+  fps?: number;
+  audio?: boolean;
+  factor?: string;
+  voice?: string;
+  format?: string;
 }
 
 export interface RawPrices {
   rules?: (RawRule | undefined)[];
   markup: string;
   min_charge: string;
+  from?: 'upstream';
+  max_usd?: string;
 }
 
 export interface RawRule {
-  unit?: TokenUnit;
+  unit?: string;
   per: number;
   usd?: string;
-  when?: { input_tokens?: Range };
+  when?: Record<string, unknown>;
+  included?: number;
+  min?: number;
+  step?: number;
 }

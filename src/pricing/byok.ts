@@ -1,5 +1,5 @@
 /** What a request costs that goes over a key of its owner's own: the operator's fee, as a price like any other. */
-import type { NanoUsd } from '../money.ts';
+import { addUsd, type NanoUsd, nanoUsd } from '../money.ts';
 import type { CompiledPrice, Tier } from './tokens.ts';
 
 export interface ByokFee {
@@ -10,7 +10,8 @@ export interface ByokFee {
 }
 
 /** So hold, fit to balance, charge and limits work for it as they do for the price itself. Exact: rates become larger fractions. */
-export function feePrice({ version, tiers, hears }: CompiledPrice, fee: ByokFee): CompiledPrice {
+export function feePrice(price: CompiledPrice, fee: ByokFee): CompiledPrice {
+  const { version, tiers, hears, upstream } = price;
   const [whole = '0', decimals = ''] = fee.percent.split('.');
   const share = BigInt(whole + decimals);
   const over = 100n * 10n ** BigInt(decimals.length);
@@ -36,5 +37,22 @@ export function feePrice({ version, tiers, hears }: CompiledPrice, fee: ByokFee)
     version: `${version} byok ${fee.percent}% ${fee.perRequest}`,
     tiers: [feeTier(first), ...others.map(feeTier)],
     hears,
+    ...(upstream && { upstream: feeUpstream(upstream, share, over, fee) }),
+  };
+}
+
+function feeUpstream(
+  { numerator, denominator, most, rules }: NonNullable<CompiledPrice['upstream']>,
+  share: bigint,
+  over: bigint,
+  fee: ByokFee,
+): NonNullable<CompiledPrice['upstream']> {
+  const part = (BigInt(most) * share + over - 1n) / over;
+  return {
+    numerator: numerator * share,
+    denominator: denominator * over,
+    flat: fee.perRequest,
+    most: addUsd(nanoUsd(part), fee.perRequest),
+    rules: rules && feePrice(rules, fee),
   };
 }

@@ -2,8 +2,8 @@
 import type { CostConfig } from '../config/config.ts';
 import { type NanoUsd, ZERO_USD } from '../money.ts';
 import type { Usage } from '../providers/provider.ts';
-import { costWith } from './media.ts';
 import { type Circumstances, Prices, type Units } from './rules.ts';
+import { readCost } from './upstream.ts';
 import { type CompiledPrice, compilePrice, priceOf } from './tokens.ts';
 
 export interface Outlay {
@@ -39,7 +39,9 @@ export function mediaOutlay(
   const rules = cost && known(mediaRules, cost, compileMedia);
   let listed: NanoUsd | null = null;
   try {
-    listed = rules?.price(units, circumstances).amount ?? null;
+    // An order says itself in every unit; a list is about some of them.
+    const priced = Object.entries(units).filter(([unit]) => rules?.has(unit));
+    listed = rules?.price(Object.fromEntries(priced), circumstances).amount ?? null;
   } catch (error) {
     // A unit that the operator wrote no cost for: then nobody knows.
     if (!(error instanceof RangeError)) throw error;
@@ -56,7 +58,7 @@ export function outlayFields(
 }
 
 function outlay(listed: NanoUsd | null, reportedUsd: string | null | undefined): Outlay {
-  const reported = typeof reportedUsd === 'string' ? costWith(reportedUsd, '1') : null;
+  const reported = typeof reportedUsd === 'string' ? readCost(reportedUsd) : null;
   return { nano: reported ?? listed, listed, reported };
 }
 

@@ -110,6 +110,11 @@ export class Prices {
     return this.#rules.has(unit);
   }
 
+  /** The rule that prices a unit here; null where none does. */
+  find(unit: string, circumstances: Circumstances): Rule | null {
+    return this.#matching(unit, circumstances)?.rule ?? null;
+  }
+
   /** The rule that prices a unit here. Throws UnpricedError where none does. */
   ruleOf(unit: string, circumstances: Circumstances): Rule {
     return this.#find(unit, circumstances).rule;
@@ -156,14 +161,18 @@ export class Prices {
   }
 
   #find(unit: string, circumstances: Circumstances): CompiledRule {
-    for (const compiled of this.#rules.get(unit) ?? []) {
-      const isMatch = compiled.conditions.every(([name, holds]) => {
+    const found = this.#matching(unit, circumstances);
+    if (found) return found;
+    throw new UnpricedError(unit, circumstances);
+  }
+
+  #matching(unit: string, circumstances: Circumstances): CompiledRule | undefined {
+    return this.#rules.get(unit)?.find(({ conditions }) =>
+      conditions.every(([name, holds]) => {
         const value = circumstances[name];
         return value !== undefined && holds(value);
-      });
-      if (isMatch) return compiled;
-    }
-    throw new UnpricedError(unit, circumstances);
+      }),
+    );
   }
 
   #charge(numerator: bigint, denominator: bigint): NanoUsd {

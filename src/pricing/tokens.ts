@@ -5,6 +5,12 @@
 import { type NanoUsd, nanoUsd } from '../money.ts';
 import type { Usage } from '../providers/provider.ts';
 import { femto, Prices, type Range, type Rule } from './rules.ts';
+import {
+  compileUpstream,
+  upstreamCharge,
+  type UpstreamPrice,
+  type UpstreamPricing,
+} from './upstream.ts';
 
 /** 10^-30 dollars in a nano-dollar: rates are femto-dollars times a markup in 10^-15. */
 const FEMTO_SQUARED_PER_NANO = 10n ** 21n;
@@ -18,6 +24,8 @@ export interface CompiledPrice {
   tiers: readonly [Tier, ...Tier[]];
   /** Whether sound in the input has a price; without one it is not sold. */
   hears: boolean;
+  /** Where the upstream's own word prices it. Then the tiers say what is held, and `rules` price what ended without its word. */
+  upstream?: UpstreamPrice & { rules: CompiledPrice | null };
 }
 
 /** Rates that hold from a number of input tokens on: whole numerators over one denominator, in nano-USD. */
@@ -43,6 +51,8 @@ export interface TokenPrices {
   markup?: string;
   /** The least that a request costs, decimal US dollars. */
   minCharge?: string;
+  /** Where the upstream's own word prices it: see UpstreamPricing. */
+  upstream?: UpstreamPricing;
 }
 
 /** Every unit that tokens are sold by. */
@@ -68,6 +78,7 @@ const INPUT_TOKENS = 'input_tokens';
  * never free.
  */
 export function compilePrice(prices: TokenPrices, unpriced: TokenUnit[] = []): CompiledPrice {
+  if (prices.upstream) return compileReported(prices, prices.upstream, unpriced);
   const { rules, version, markup = '1', minCharge = '0' } = prices;
   for (const rule of rules) requireToken(rule);
   // Said once for all its parts: what is wrong in a rule, its conditions or the markup.
@@ -77,6 +88,22 @@ export function compilePrice(prices: TokenPrices, unpriced: TokenUnit[] = []): C
   if (!first) throw new RangeError('no rules');
   const hears = rules.some(({ unit }) => unit === 'input_audio_token');
   return { version, tiers: [first, ...others], hears };
+}
+
+/** Whatever is asked, the most is held: a price per request, as far as holds and limits know. */
+function compileReported(
+  prices: TokenPrices,
+  pricing: UpstreamPricing,
+  unpriced: TokenUnit[],
+): CompiledPrice {
+  const list = { ...prices };
+  delete list.upstream;
+  const rules = list.rules.length ? compilePrice(list, unpriced) : null;
+  const free = ['input_token', 'output_token'].map((unit) => ({ unit, usd: '0' }));
+  const held = { rules: [...free, { unit: 'request', usd: pricing.maxUsd }], version: '' };
+  const { tiers } = compilePrice(held);
+  const upstream = { ...compileUpstream(pricing), rules };
+  return { version: list.version, tiers, hears: true, upstream };
 }
 
 function requireToken({ unit, when = {}, included, min, step }: Rule): void {
@@ -194,6 +221,28 @@ function tierOf({ tiers }: CompiledPrice, inputTokens: number): Tier {
  */
 export function priceOf(price: CompiledPrice, usage: Usage): NanoUsd {
   return priceAt(tierOf(price, usage.inputTokens), usage);
+}
+
+/** What an answer is charged by: what was used, what the upstream said of its cost, and the tokens that were held for. */
+export interface Answered {
+  usage: Usage;
+  upstreamCostUsd: string | null;
+  heldTokens: number;
+}
+
+/** Priced from the upstream without its word: by the rules, or as the share of the most that its tokens have in those held for. */
+export function priceOfAnswer(price: CompiledPrice, answered: Answered): NanoUsd {
+  const { upstream } = price;
+  const { usage, upstreamCostUsd, heldTokens } = answered;
+  if (!upstream) return priceOf(price, usage);
+  const said = upstreamCostUsd === null ? null : upstreamCharge(upstream, upstreamCostUsd);
+  if (said !== null) return said;
+  const { most, rules } = upstream;
+  if (rules) return nanoUsd(Math.min(most, priceOf(rules, usage)));
+  const held = BigInt(Math.max(1, heldTokens));
+  const used = BigInt(usage.inputTokens + usage.outputTokens);
+  const share = used < held ? (BigInt(most) * used + held - 1n) / held : BigInt(most);
+  return nanoUsd(share);
 }
 
 function priceAt(tier: Tier, usage: Usage): NanoUsd {

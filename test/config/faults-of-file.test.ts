@@ -357,7 +357,7 @@ describe('settings of the file', () => {
     ],
     [
       'a type of a later release',
-      changed('context: 1000', 'type: video\n    context: 1000'),
+      changed('context: 1000', 'type: hologram\n    context: 1000'),
       'models[0].type',
     ],
     ['a sign-in that lasts an hour', 'siwx: { max_age_seconds: 3600 }', 'siwx.max_age_seconds'],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { KNOWN_NETWORKS } from '../../src/chains/networks.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { priceVersion } from '../../src/config/models.ts';
+import { priceVersion } from '../../src/config/prices.ts';
 import { parseUsd } from '../../src/money.ts';
 import {
   ADMIN_KEY,

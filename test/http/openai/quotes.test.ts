@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Config } from '../../../src/config/config.ts';
-import { priceVersion } from '../../../src/config/models.ts';
+import { priceVersion } from '../../../src/config/prices.ts';
 import { parseUsd } from '../../../src/money.ts';
 import { type Answer, chatBody, startApp, type TestApp, textOf } from '../../support/app.ts';
 import { manualClock } from '../../support/store.ts';
