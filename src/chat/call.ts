@@ -12,6 +12,8 @@ export interface ChatCall {
   /** X-Budget-Mode: whether the output limit may be lowered to what the balance covers. */
   mode: 'clamp' | 'refuse';
   dialect: 'v1' | 'venice';
+  /** Of the caller's, what an upstream of the same dialect is to see; lower-case names. */
+  headers?: Readonly<Record<string, string>>;
   /** What the payer must have available before anything is sold to it. */
   minimumAvailable: NanoUsd;
   /** X-Max-Credits, as sent; null without it. */

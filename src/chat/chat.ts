@@ -3,10 +3,12 @@
  * used. See docs/money.md, "What is charged".
  */
 import type { Catalogue, CatalogueEntry, TokenEntry } from '../catalogue.ts';
+import type { TokenModel } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { groupsOf, mostPerRequest, requireModel, type KeyRules } from '../keys/rules.ts';
 import type { Hold, Ledger } from '../ledger/ledger.ts';
 import type { NanoUsd } from '../money.ts';
+import type { ChatRequest } from '../providers/provider.ts';
 import { tryInTurn } from '../routing/in-turn.ts';
 import type { Route, Routing } from '../routing/routing.ts';
 import type { OwnKeys } from '../vault.ts';
@@ -15,6 +17,7 @@ import type { Byok } from './byok.ts';
 import type { ChatCall } from './call.ts';
 import type { Tools } from './job.ts';
 import { quotedEntry, type Quotes } from '../quotes.ts';
+import { requirePriced } from './media.ts';
 import { limitWithin, mostTokens, type Plan, planPrefix, planRequest, quotedPlan } from './plan.ts';
 import { CHAT, type Kind } from './kinds.ts';
 import { invalidField, type ParsedRequest, peekRequest } from './request.ts';
@@ -63,7 +66,7 @@ export class Chat {
       await settlement.finish(null);
       throw new AppError('client_closed', 'The caller left before its request was sent on.');
     }
-    const { request } = parsed;
+    const request = withHeaders(parsed.request, call);
     const outputLimit = limitWithin(plan, hold.amount);
     try {
       const { requestId, signal } = call;
@@ -104,7 +107,7 @@ export class Chat {
 
   /** `keys`: of the payer's own, to go over; null without any. */
   #prepare(body: Buffer, terms: Terms, rules: readonly KeyRules[], keys: OwnKeys | null) {
-    const { catalogue, routing, creditUsd, byok } = this.#options;
+    const { catalogue, creditUsd, byok } = this.#options;
     const parsed = this.kind.parse(body);
     const quoteId = parsed.quoteId ?? terms.quoteId;
     const quoted = quoteId === null ? null : this.#options.quotes.open(quoteId);
@@ -115,14 +118,31 @@ export class Chat {
     );
     requireModel(rules, listed.model);
     const groups = groupsOf(rules);
+    requirePriced(parsed.media, listed);
+    const { serves } = this.kind;
     const own = keys && byok.choose(listed, groups, keys);
     const entry = own?.entry ?? listed;
-    const routes = own?.routes ?? routing.candidates(listed.model, groups);
+    const routes =
+      own?.routes.filter(({ channel }) => serves(channel)) ??
+      this.#candidates(listed.model, groups);
+    if (!routes.length) throw invalidField('model', this.kind.unserved);
     const plan = quoted ? quotedPlan(parsed, entry, quoted) : planRequest(parsed, entry);
     const approved = [parsed.maxCredits, readCredits(terms.maxCredits, 'X-Max-Credits')];
     requireWithin(plan.ceiling, approved, creditUsd);
     requireAllowed(plan.ceiling, mostPerRequest(rules));
     return { parsed, routes, plan };
+  }
+
+  #candidates(model: TokenModel, groups: readonly string[]): readonly Route[] {
+    const { routing } = this.#options;
+    const { serves } = this.kind;
+    try {
+      return routing.candidates(model, groups, serves);
+    } catch (error) {
+      // What will never be served here is no matter of trying again.
+      if (!routing.isServed(model, serves)) return [];
+      throw error;
+    }
   }
 
   /** What this very request may cost, for its 402; null where it cannot be priced. `wholeBytes`: see Offer. Never throws. */
@@ -171,6 +191,10 @@ export class Chat {
       routes,
     });
   }
+}
+
+function withHeaders(request: ChatRequest, { headers }: ChatCall): ChatRequest {
+  return headers ? { ...request, headers } : request;
 }
 
 const NO_RULES: readonly KeyRules[] = [];

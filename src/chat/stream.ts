@@ -81,7 +81,7 @@ class StreamRun implements UpstreamSink {
     this.#keepAlive = setInterval(() => {
       if (this.#isGone || this.#whole || !this.#hasBegun) return;
       this.#sendHead();
-      this.#job.call.reply.write(KEEP_ALIVE);
+      this.#job.call.reply.write(this.#meter.keepAlive ?? KEEP_ALIVE);
     }, sseKeepAliveMs);
   }
 
@@ -251,7 +251,7 @@ class StreamRun implements UpstreamSink {
   ): Buffer {
     const last: Buffer[] = [];
     if (!measured.isComplete && measured.error === null) {
-      last.push(errorEvent(this.#job.call.dialect, failure));
+      last.push(errorEvent(this.#meter, this.#job.call.dialect, failure));
     }
     if (resolution) last.push(finalComment(resolution));
     if (done) last.push(done);

@@ -86,10 +86,14 @@ export class Routing {
 
   /**
    * A snapshot for one request, never empty: each of them is tried once at most, in this order. AppError no_channel where none is
-   * there or fit at the moment.
+   * there or fit at the moment. `serves`: whether a channel takes such requests at all; all of them by default.
    */
-  candidates(model: ModelConfig, groups: readonly string[]): [Route, ...Route[]] {
-    const all = this.#routes(model, groups);
+  candidates(
+    model: ModelConfig,
+    groups: readonly string[],
+    serves?: (channel: ChannelConfig) => boolean,
+  ): [Route, ...Route[]] {
+    const all = this.#routes(model, groups, serves);
     const [only] = all;
     if (!only) throw noChannel(model, RETRY_AFTER_SECONDS);
     // The usual case of one channel costs nothing.
@@ -136,6 +140,12 @@ export class Routing {
     return isAny ? this.#shuffled(routes, groups).slice(0, MAX_CANDIDATES) : null;
   }
 
+  /** Whether any channel of the model takes such requests, fit at the moment or not; true where it has none at all. */
+  isServed({ routes }: ModelConfig, serves: (channel: ChannelConfig) => boolean): boolean {
+    const channels = routes.flatMap(({ channel }) => this.#channels.get(channel) ?? []);
+    return !channels.length || channels.some(serves);
+  }
+
   /** All that are configured, turned off or not. */
   channels(): ChannelConfig[] {
     return [...this.#channels.values()];
@@ -149,11 +159,16 @@ export class Routing {
     });
   }
 
-  #routes(model: ModelConfig, groups: readonly string[]): Route[] {
+  #routes(
+    model: ModelConfig,
+    groups: readonly string[],
+    serves?: (channel: ChannelConfig) => boolean,
+  ): Route[] {
     const routes: Route[] = [];
     for (const { channel: id, model: upstreamModel, cost } of model.routes) {
       const channel = this.#channels.get(id);
       if (!channel || !groups.includes(channel.group) || this.#isOff(id)) continue;
+      if (serves && !serves(channel)) continue;
       const breaker = this.#breaker(id, model.id);
       const traffic = this.#traffic.of(id);
       routes.push({ channel, upstreamModel, breaker, traffic, ...(cost && { cost }) });
