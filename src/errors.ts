@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'provider_key_refused' // the vendor does not take the key that its owner stored, or it cannot be opened any more
   | 'upstream_failed'
   | 'upstream_rejected' // the upstream refused this request's content (its 400, 404, 413, 422)
+  | 'content_policy' // the upstream's moderation refused the content, or what came of it
   | 'upstream_timeout'
   | 'upstream_busy' // the upstream's 429
   | 'no_channel'

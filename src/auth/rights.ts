@@ -4,6 +4,7 @@ import type { Principal, Role } from './principal.ts';
 
 export type Right =
   | 'infer' // call what is for sale
+  | 'tasks' // see, follow and cancel tasks: an inference key its own and those of keys that it made
   | 'keys.read' // see keys: an inference key sees itself and those that it made
   | 'keys.mint' // make keys: an inference key makes narrower ones of itself
   | 'keys.change' // change and revoke keys: an inference key those that it made
@@ -18,6 +19,7 @@ export type Right =
 
 export const RIGHTS: Record<Right, readonly Role[]> = {
   infer: ['operator', 'admin', 'inference', 'wallet'],
+  tasks: ['operator', 'admin', 'inference', 'wallet'],
   'keys.read': ['operator', 'admin', 'inference', 'wallet'],
   'keys.mint': ['operator', 'admin', 'inference', 'wallet'],
   'keys.change': ['operator', 'admin', 'inference', 'wallet'],

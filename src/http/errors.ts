@@ -234,6 +234,13 @@ export const FACES: Record<ErrorCode, Face> = {
     meaning: 'The upstream refused the content of this request. Nothing was charged.',
     isDetailed: true,
   },
+  content_policy: {
+    status: 422,
+    v1: 'content_policy_violation',
+    venice: 'CONTENT_POLICY_VIOLATION',
+    meaning: 'The upstream’s moderation refused the content, or what came of it. Nothing was charged.',
+    isDetailed: true,
+  },
   upstream_timeout: {
     status: 504,
     v1: 'upstream_timeout',

@@ -1,0 +1,75 @@
+/** What routes that make tasks have in common: what they offer, and a request as the engine takes it. */
+import { AppError } from '../../errors.ts';
+import type { NewTask, TaskService, TaskType } from '../../tasks/task.ts';
+import { admitted } from '../limits.ts';
+import { minimumOf, type Offer } from '../payable.ts';
+import type { Context } from '../request.ts';
+import type { StepOptions } from '../steps.ts';
+import { type Fields, fieldsOfBody, peekFields, samenessOf } from './fields.ts';
+
+export interface Shop {
+  tasks: TaskService;
+  description: string;
+  /** Of models that are sold there. */
+  types: readonly TaskType[];
+  /** The fields as the engine reads them, where the route has names of its own. */
+  adapt?: (fields: Fields) => Fields;
+}
+
+const MAX_MODEL_LENGTH = 256;
+
+export function taskOffer({ tasks, description, types, adapt = same }: Shop): Offer {
+  return {
+    description,
+    price: (body) => {
+      const fields = adapt(peekFields(body));
+      const { model } = fields;
+      return typeof model === 'string' ? tasks.price({ model, types, fields }) : null;
+    },
+    check: (ctx) => tasks.check(wantedBy(ctx, { types, adapt })),
+    sameness: samenessOf,
+  };
+}
+
+/** The request of a caller who is known by now. */
+export function newTask(ctx: Context, options: StepOptions, shop: Omit<Shop, 'tasks'>): NewTask {
+  const { principal, requestId, keep } = ctx.state;
+  if (!principal) throw new AppError('internal', 'a task without anybody who pays');
+  return {
+    principal,
+    requestId,
+    keep,
+    ...wantedBy(ctx, shop),
+    minimumAvailable: minimumOf(ctx, options.config),
+    admit: admitted(ctx, options),
+  };
+}
+
+function wantedBy(ctx: Context, { types, adapt = same }: Pick<Shop, 'types' | 'adapt'>) {
+  const fields = adapt(fieldsOfBody(ctx));
+  return {
+    model: modelOf(fields),
+    types,
+    fields,
+    maxCredits: headerOf(ctx, 'x-max-credits'),
+    quoteId: headerOf(ctx, 'x-quote-id'),
+  };
+}
+
+function modelOf({ model }: Fields): string {
+  if (typeof model === 'string' && model !== '' && model.length <= MAX_MODEL_LENGTH) return model;
+  throw new AppError(
+    'invalid_request',
+    'The field "model" must be the name of a model, such as those of GET /v1/models.',
+    { details: { field: 'model' } },
+  );
+}
+
+function headerOf({ req }: Context, name: string): string | null {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : null;
+}
+
+function same(fields: Fields): Fields {
+  return fields;
+}

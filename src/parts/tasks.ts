@@ -1,0 +1,49 @@
+/** Builds what makes media; one line of the composition root. */
+import type { Catalogue } from '../catalogue.ts';
+import type { Clock } from '../clock.ts';
+import type { LimitsConfig } from '../config/config.ts';
+import type { Store } from '../ledger/store.ts';
+import type { Log } from '../log.ts';
+import type { MediaStore } from '../media/store.ts';
+import type { NanoUsd } from '../money.ts';
+import { MediaCalls } from '../providers/media/http.ts';
+import { findMediaProvider } from '../providers/media/index.ts';
+import type { Quotes } from '../quotes.ts';
+import type { Routing } from '../routing/routing.ts';
+import { Tasks } from '../tasks/tasks.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
+
+export interface TaskPartsOptions {
+  store: Store;
+  catalogue: Catalogue;
+  routing: Routing;
+  quotes: Quotes;
+  media: MediaStore;
+  webhooks: Webhooks;
+  limits: Pick<LimitsConfig, 'upstreamBodyBytes'>;
+  creditUsd: NanoUsd;
+  clock: Clock;
+  log: Log;
+}
+
+export interface TaskParts {
+  tasks: Tasks;
+  /** After the tasks have stopped. */
+  close(): Promise<void>;
+}
+
+export function createTaskParts({ store, limits, ...options }: TaskPartsOptions): TaskParts {
+  const { clock } = options;
+  const calls = new MediaCalls({
+    maxBytes: limits.upstreamBodyBytes,
+    nowMs: () => clock.nowMs(),
+  });
+  const tasks = new Tasks({
+    ...options,
+    ledger: store.ledger,
+    calls,
+    findProvider: findMediaProvider,
+    box: store.boxFor('tasks'),
+  });
+  return { tasks, close: () => calls.close() };
+}
