@@ -146,6 +146,8 @@ function answerOf(
   { statusCode, headers, body }: Dispatcher.ResponseData,
   destroy: () => Promise<void>,
 ): OutboundAnswer {
+  // One that is left unread ends in an error that nobody waits for.
+  body.on('error', () => {});
   async function* chunks(): AsyncGenerator<Buffer> {
     try {
       for await (const chunk of body) yield chunk as Buffer;
@@ -159,7 +161,6 @@ function answerOf(
     headers,
     body: chunks(),
     close: async () => {
-      body.on('error', () => {});
       body.destroy();
       await destroy();
     },

@@ -1,5 +1,10 @@
 /** A server at an address of choice, scripted request by request; it counts connections, also those that never ask for anything. */
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 
@@ -40,7 +45,7 @@ export async function startReceiver(
   const script: Answering[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
   let connections = 0;
-  const serve = (incoming: import('node:http').IncomingMessage, response: ServerResponse) => {
+  const serve = (incoming: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = [];
     incoming.on('error', () => {});
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
