@@ -118,7 +118,8 @@ export const FACES: Record<ErrorCode, Face> = {
     status: 410,
     v1: 'gone',
     venice: 'GONE',
-    meaning: 'Another page took the place of this one, or a result was deleted or its link is over; the message says which.',
+    meaning:
+      'Another page took the place of this one, or a result was deleted or its link is over; the message says which.',
   },
   method_not_allowed: {
     status: 405,
@@ -238,7 +239,8 @@ export const FACES: Record<ErrorCode, Face> = {
     status: 422,
     v1: 'content_policy_violation',
     venice: 'CONTENT_POLICY_VIOLATION',
-    meaning: 'The upstream’s moderation refused the content, or what came of it. Nothing was charged.',
+    meaning:
+      'The upstream’s moderation refused the content, or what came of it. Nothing was charged.',
     isDetailed: true,
   },
   upstream_timeout: {

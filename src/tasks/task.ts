@@ -117,7 +117,9 @@ export interface TaskService {
   /** Throws what `create` would refuse before it looks at any money. */
   check(call: Pick<NewTask, 'model' | 'types' | 'fields' | 'maxCredits' | 'quoteId'>): void;
   /** What it may cost, for its 402; null where it cannot be priced. Never throws. */
-  price(call: Pick<NewTask, 'model' | 'types' | 'fields'>): { ceiling: NanoUsd; atLeast: NanoUsd } | null;
+  price(
+    call: Pick<NewTask, 'model' | 'types' | 'fields'>,
+  ): { ceiling: NanoUsd; atLeast: NanoUsd } | null;
   find(principal: Principal, id: string): Promise<Task>;
   list(principal: Principal, filter: TaskFilter): Promise<TaskPage>;
   /** Errors: not_found; state_conflict where it cannot be cancelled (any more). A task that was cancelled before is answered as it is. */
