@@ -3,10 +3,11 @@
  * for a vendor of the model goes over it or gets an error: never over the operator's key instead, which costs the price.
  */
 import type { TokenEntry } from '../catalogue.ts';
-import type { ChannelConfig } from '../config/config.ts';
+import type { ChannelConfig, ModelConfig } from '../config/config.ts';
 import { BUILT_IN_VENDORS } from '../config/vendors.ts';
 import { AppError } from '../errors.ts';
-import { type ByokFee, feePrice } from '../pricing/byok.ts';
+import type { NanoUsd } from '../money.ts';
+import { type ByokFee, feeOf, feePrice } from '../pricing/byok.ts';
 import type { Route, Routing } from '../routing/routing.ts';
 import type { OwnKey, OwnKeys, Vault } from '../vault.ts';
 
@@ -66,6 +67,24 @@ export class Byok {
     const fits = ({ vendor }: ChannelConfig) => vendor !== null && keys.has(vendor);
     const routes = this.#routing.owned(entry.model, groups, fits);
     return routes && { entry: this.#atFee(entry), routes: routes.map((r) => this.#over(r, keys)) };
+  }
+
+  /** As `choose`, for what is no chat: `fee` tells what it costs instead of its price. */
+  chooseMedia(
+    model: ModelConfig,
+    groups: readonly string[],
+    keys: OwnKeys,
+  ): { routes: readonly Route[]; fee(price: NanoUsd): NanoUsd } | null {
+    if (!keys.size) return null;
+    const fits = ({ vendor }: ChannelConfig) => vendor !== null && keys.has(vendor);
+    const routes = this.#routing.owned(model, groups, fits);
+    const fee = this.#fee;
+    return (
+      routes && {
+        routes: routes.map((route) => this.#over(route, keys)),
+        fee: (price) => feeOf(price, fee),
+      }
+    );
   }
 
   #over(route: Route, keys: OwnKeys): Route {

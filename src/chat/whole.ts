@@ -1,8 +1,10 @@
 /** A JSON answer: read whole, charged, then passed on, so that its headers carry the final figures. */
+import type { ChannelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Resolution } from '../ledger/ledger.ts';
 import { formatUsd } from '../money.ts';
-import type { UpstreamHeaders, UpstreamSink } from '../upstream.ts';
+import type { UpstreamRequest } from '../providers/provider.ts';
+import type { Upstream, UpstreamHeaders, UpstreamSink } from '../upstream.ts';
 import { refusedKey } from './byok.ts';
 import { billOf } from './charge.ts';
 import type { Headers } from './headers.ts';
@@ -29,11 +31,21 @@ export async function runWhole(job: Job, tools: Tools): Promise<'good'> {
     upstreamModel: route.upstreamModel,
     outputLimit: job.outputLimit,
   });
-  const answer = await new Promise<WholeAnswer>((resolve, reject) => {
-    const sink = new WholeSink(() => !call.signal.aborted, resolve, reject);
-    tools.upstream.send(route.channel, request, sink);
-  });
+  const mayBegin = () => !call.signal.aborted;
+  const answer = await askWhole(tools.upstream, route.channel, request, mayBegin);
   return passOn(job, tools, answer);
+}
+
+/** `mayBegin`: asked when its turn comes to be sent. Errors: as of an upstream call, client_closed. */
+export function askWhole(
+  upstream: Upstream,
+  channel: ChannelConfig,
+  request: UpstreamRequest,
+  mayBegin: () => boolean,
+): Promise<WholeAnswer> {
+  return new Promise((resolve, reject) => {
+    upstream.send(channel, request, new WholeSink(mayBegin, resolve, reject));
+  });
 }
 
 /** Charges a whole answer and gives it to the caller, or throws what it stands for: then nothing is settled yet. */
@@ -80,7 +92,7 @@ function refusalOf(job: Job, tools: Tools, answer: WholeAnswer): AppError | null
   return refused ?? upstreamError({ status, headers, body }, refusedBy(job, tools));
 }
 
-function withoutSecrets(body: Buffer, secrets: string[]): Buffer {
+export function withoutSecrets(body: Buffer, secrets: string[]): Buffer {
   if (!secrets.some((secret) => body.includes(secret))) return body;
   let text = body.toString('latin1');
   for (const secret of secrets) text = text.replaceAll(secret, '[redacted]');

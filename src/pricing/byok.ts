@@ -56,3 +56,11 @@ function feeUpstream(
     rules: rules && feePrice(rules, fee),
   };
 }
+
+/** The fee for what has a price already, rounded up. */
+export function feeOf(price: NanoUsd, { percent, perRequest }: ByokFee): NanoUsd {
+  const [whole = '0', decimals = ''] = percent.split('.');
+  const over = 100n * 10n ** BigInt(decimals.length);
+  const part = (BigInt(price) * BigInt(whole + decimals) + over - 1n) / over;
+  return addUsd(nanoUsd(part), perRequest);
+}

@@ -14,6 +14,8 @@ const LEAST_BYTES_PER_SECOND = 500;
 /** Speech as it is usually packed: 32 kbit/s. */
 const USUAL_BYTES_PER_SECOND = 4_000;
 
+const REST_MARGIN = 1.1;
+
 export interface Length {
   seconds: number;
   /** What it can be at most: the same where it was counted. */
@@ -27,8 +29,17 @@ export function lengthOf(file: Buffer): Length {
   return guessed(file.length);
 }
 
+/** Of a recording of `wholeBytes` that begins like this, never low: the rest is taken to be like what is there. */
+export function lengthOfPrefix(head: Buffer, wholeBytes: number): Length {
+  const known = lengthOf(head);
+  if (!known.isCounted || wholeBytes <= head.length)
+    return wholeBytes > head.length ? guessed(wholeBytes) : known;
+  const times = (wholeBytes / head.length) * REST_MARGIN;
+  return { ...known, seconds: known.seconds * times, mostSeconds: known.mostSeconds * times };
+}
+
 /** Of so many bytes that nobody has read. */
-export function guessed(bytes: number): Length {
+function guessed(bytes: number): Length {
   return {
     seconds: bytes / USUAL_BYTES_PER_SECOND,
     mostSeconds: bytes / LEAST_BYTES_PER_SECOND,
