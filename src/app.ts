@@ -24,18 +24,17 @@ import { openStore, type Store } from './ledger/store.ts';
 import { createGuards } from './limits/guards.ts';
 import { type Log, silentLog } from './log.ts';
 import { OperatorAccounts } from './operator/accounts.ts';
-import { ChannelSwitches } from './operator/channels.ts';
 import { Figures } from './operator/figures.ts';
 import { OperatorLists } from './operator/lists.ts';
 import { createMediaParts } from './media/parts.ts';
 import type { LookUpName } from './outbound-names.ts';
+import { createMetrics } from './metrics/create.ts';
+import { createWays } from './parts/ways.ts';
+import { createTaskParts } from './parts/tasks.ts';
 import { Payments } from './payments/payments.ts';
 import { Payouts } from './payouts/payouts.ts';
 import { PriceLists } from './price-lists.ts';
 import { Quotes } from './quotes.ts';
-import { Routing } from './routing/routing.ts';
-import { Traffic } from './routing/traffic.ts';
-import { Upstream } from './upstream.ts';
 import { Cursors } from './usage/cursor.ts';
 import { History } from './usage/history.ts';
 import { RollUp } from './usage/roll-up.ts';
@@ -87,10 +86,11 @@ const SETTLEMENTS_WAIT_MS = 10_000;
 
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const { clock = systemClock, log = silentLog } = overrides;
-  const { limits, server } = config;
+  const { limits, server, mode, creditUsd } = config;
+  const settings = { limits, server, mode, creditUsd };
   await using opened = new AsyncDisposableStack();
   const origins = new Origins();
-  const { store, routing, demoUrl, ...parts } = await createParts(
+  const { store, ways, demoUrl, ...parts } = await createParts(
     config,
     { ...overrides, clock, log },
     { origins, opened },
@@ -104,12 +104,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     log,
     guards: createGuards(limits, clock),
     origins,
-    limits,
-    server,
-    creditUsd: config.creditUsd,
+    ...settings,
     clientIp: clientIp(server.trustedProxies),
     config: config.payments,
-    mode: config.mode,
     trustedProxies: server.trustedProxies,
     port: () => gate.port,
     closedBecause: () => gate.closed,
@@ -118,12 +115,12 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   let paymentsStarted = Promise.resolve();
   opened.defer(async () => {
     gate.closed = stopping();
-    await http.close(limits.drainMs);
-    const stopped = paymentsStarted.then(async () => {
-      await payouts.stop();
-      await payments.stop();
-    });
-    await atMost(stopped, SETTLEMENTS_WAIT_MS);
+    parts.tasks.stopWaiting();
+    await Promise.all([http.close(limits.drainMs), parts.tasks.stop(limits.drainMs)]);
+    await atMost(
+      paymentsStarted.then(() => stopPayments(parts)),
+      SETTLEMENTS_WAIT_MS,
+    );
   });
   const resources = opened.move();
   return {
@@ -143,6 +140,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       origins.set(originsOf(server, port));
       paymentsStarted = startPayments(parts, log);
       await atMost(paymentsStarted, RAILS_WAIT_MS);
+      await parts.tasks.start();
       const url = origins.dialled(undefined) || null;
       gate.closed = url === null ? notConfigured() : null;
       sayListening(config, { port, url, log });
@@ -150,9 +148,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     },
     reload: (next) => {
       catalogue.replace(next.models);
-      routing.replace(channelsOf(next, demoUrl));
+      ways.replace(channelsOf(next, demoUrl));
       byok.replace(next.byok);
-      return ONLY_AT_START.filter((name) => !isDeepStrictEqual(config[name], next[name]));
+      return unchangeable(config, next);
     },
     close: () => resources.disposeAsync(),
   };
@@ -172,6 +170,10 @@ const ONLY_AT_START = [
   'webhooks',
 ] as const satisfies (keyof Config)[];
 
+function unchangeable(config: Config, next: Config): string[] {
+  return ONLY_AT_START.filter((name) => !isDeepStrictEqual(config[name], next[name]));
+}
+
 /** Everything below HTTP, in order; what must be closed again is on the stack. */
 async function createParts(
   config: Config,
@@ -183,20 +185,13 @@ async function createParts(
   const store = await openLedger(config, tools);
   opened.defer(() => store.close());
   const { ledger, accounts, keys, idempotency } = store;
-  const useNonce = (id: string, expiresAtMs: number) => ledger.useNonce(id, expiresAtMs);
 
   const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = tools;
   const catalogue = new Catalogue(config.models);
-  const switches = new ChannelSwitches(ledger);
-  await switches.load();
-  const isOff = (id: string) => switches.isOff(id);
-  const traffic = new Traffic();
-  const upstream = new Upstream(limits, traffic);
-  opened.defer(() => upstream.close());
-  const isBusy = (channel: ChannelConfig) => upstream.isBusy(channel);
-  const { stickyMs } = limits;
-  const ways = { clock, isOff, isBusy, traffic, stickyMs };
-  const routing = new Routing(channelsOf(config, demoUrl), ways);
+  const channels = channelsOf(config, demoUrl);
+  const ways = await createWays({ store, channels, limits, clock, log });
+  opened.defer(() => ways.stop());
+  const { routing, upstream, drift } = ways;
   const priceLists = new PriceLists({ ledger, catalogue, clock });
   await priceLists.start();
   const quotes = new Quotes({ priceLists, secret: store.secretFor('quotes'), clock });
@@ -204,23 +199,18 @@ async function createParts(
   await vault.load();
   const byok = new Byok({ vault, routing, fee: config.byok });
   const money = { ledger, catalogue, quotes, creditUsd };
-  const path = { ...money, byok, routing, upstream, limits, clock, log };
+  const path = { ...money, byok, routing, upstream, drift, limits, clock, log };
   const chat = new Chat(path);
   const embeddings = new Chat({ ...path, kind: EMBEDDINGS });
 
-  const { networks } = config.payments;
   const { payments, payouts } = await createPayments(config, tools, store);
-  const operator = { ...operatorParts(ledger, config), switches, routing };
+  const operator = { ...operatorParts(ledger, config), ...ways.forOperator };
+  const { mode } = config;
+  const { reports } = store;
+  const figures = opened.use(createMetrics({ ...ways, mode, ledger, reports, clock, log }));
+  const { metrics, requests } = figures;
 
-  const siwx = createSiwx({
-    siwx: config.siwx,
-    origins: origins.list,
-    networks: networks.map(({ network }) => network),
-    useNonce,
-    verifyContractWallet: contractWalletVerifier(networks),
-    clock,
-  });
-  const reports = startReports(store, tools, opened);
+  const usage = startReports(store, tools, opened);
   const origin = () => origins.dialled(undefined);
   const results = await createMediaParts({
     store,
@@ -232,17 +222,15 @@ async function createParts(
   });
   opened.defer(() => results.stop());
   const { media, webhooks } = results;
+  const made = createTaskParts({ ...money, routing, media, webhooks, store, limits, clock, log });
+  opened.defer(() => made.close());
   const spending = new KeySpending(ledger.read);
-  const sessions = new Sessions({ ledger, keys, clock, secret: store.secretFor('admin sessions') });
-  const web3Keys = new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce });
   const forHttp = {
     ledger,
     accounts,
     keys,
     spending,
-    web3Keys,
-    sessions,
-    siwx,
+    ...signInParts(config, clock, store, origins),
     payments,
     chat,
     embeddings,
@@ -253,9 +241,30 @@ async function createParts(
     byok,
     media,
     webhooks,
-    ...reports,
+    tasks: made.tasks,
+    metrics,
+    requests,
+    ...usage,
   };
-  return { store, routing, demoUrl, payouts, operator, ...forHttp };
+  return { store, ways, demoUrl, payouts, operator, ...forHttp };
+}
+
+/** The ways in which wallets and operators sign in. */
+function signInParts({ siwx, payments }: Config, clock: Clock, store: Store, origins: Origins) {
+  const { ledger, keys } = store;
+  const useNonce = (id: string, expiresAtMs: number) => ledger.useNonce(id, expiresAtMs);
+  return {
+    siwx: createSiwx({
+      siwx,
+      origins: origins.list,
+      networks: payments.networks.map(({ network }) => network),
+      useNonce,
+      verifyContractWallet: contractWalletVerifier(payments.networks),
+      clock,
+    }),
+    sessions: new Sessions({ ledger, keys, clock, secret: store.secretFor('admin sessions') }),
+    web3Keys: new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce }),
+  };
 }
 
 async function createPayments(config: Config, tools: Tools, store: Store) {
@@ -317,8 +326,8 @@ async function openLedger(config: Config, { clock, log, pid = 0, onFatal }: Tool
   return store;
 }
 
-function startDemo({ mode }: Config): Promise<DemoUpstream | null> {
-  return mode === 'sandbox' ? startDemoUpstream() : Promise.resolve(null);
+function startDemo({ mode, demo }: Config): Promise<DemoUpstream | null> {
+  return mode === 'sandbox' ? startDemoUpstream(demo) : Promise.resolve(null);
 }
 
 /** The sandbox ignores real channels: all of its own lead to the demo upstream. */
@@ -341,6 +350,11 @@ async function startPayments(
   } catch (error) {
     log.error('payments_not_started', { error });
   }
+}
+
+async function stopPayments({ payments, payouts }: Pick<App, 'payments' | 'payouts'>) {
+  await payouts.stop();
+  await payments.stop();
 }
 
 function sayListening(

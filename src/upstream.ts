@@ -7,7 +7,8 @@ import type { Dispatcher } from 'undici';
 import type { ChannelConfig, LimitsConfig } from './config/config.ts';
 import { AppError } from './errors.ts';
 import type { UpstreamRequest } from './providers/provider.ts';
-import type { Durations, Traffic } from './routing/traffic.ts';
+import type { Traffic } from './routing/traffic.ts';
+import type { Tally } from './tally.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const RETRY_AFTER_SECONDS = 1;
@@ -58,6 +59,12 @@ export class Upstream {
   /** Whether whatever is sent next has to wait. */
   isBusy(channel: ChannelConfig): boolean {
     return (this.#ways.get(channel)?.running ?? 0) >= channel.concurrency;
+  }
+
+  /** Requests under way, and those that wait. */
+  load(channel: ChannelConfig): { running: number; waiting: number } {
+    const way = this.#ways.get(channel);
+    return { running: way?.running ?? 0, waiting: way?.waiting.size ?? 0 };
   }
 
   /** Throws no_channel, before anything is sent, where too many requests wait already; one that waits too long fails with it. */
@@ -141,7 +148,7 @@ function everyConnectionBusy(): AppError {
 
 interface ExchangeOptions {
   maxBytes: number;
-  firstByte: Durations | null;
+  firstByte: Tally | null;
   sink: UpstreamSink;
   dispatch(): void;
   /** Told once, when it is over. */

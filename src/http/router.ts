@@ -7,7 +7,9 @@ import type { Byok } from '../chat/byok.ts';
 import type { Chat } from '../chat/chat.ts';
 import { AppError } from '../errors.ts';
 import type { MediaStore } from '../media/store.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { NanoUsd } from '../money.ts';
+import type { Tasks } from '../tasks/tasks.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { Cursors } from '../usage/cursor.ts';
 import type { History } from '../usage/history.ts';
@@ -16,6 +18,7 @@ import type { Vault } from '../vault.ts';
 import type { Quotes } from '../quotes.ts';
 import type { KeySpending } from '../keys/spending.ts';
 import type { AdminOptions } from './admin/options.ts';
+import { getMetrics } from './admin/metrics.ts';
 import { adminRoutes } from './admin/routes.ts';
 import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
@@ -40,12 +43,14 @@ import { mediaFile } from './media/file.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './venice/keys.ts';
 import { listProviderKeys, removeProviderKey, storeProviderKey } from './venice/provider-keys.ts';
+import { quoteAudio, quoteVideo } from './venice/quotes.ts';
 import { getRateLimitLog, getRateLimits } from './venice/rate-limits.ts';
 import { billingBalance, billingUsage } from './venice/billing.ts';
 import { usageAnalytics } from './venice/usage-analytics.ts';
 import { usageHistory } from './venice/usage-history.ts';
 import { getUsage } from './venice/usage.ts';
 import { createWeb3Key, web3Token } from './venice/web3-key.ts';
+import { taskRoutes, taskShops } from './tasks/routes.ts';
 import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
 import { topUp } from './x402/top-up.ts';
 import { balance, payment, transactions } from './x402/wallet.ts';
@@ -64,8 +69,10 @@ export interface RouterOptions
   usage: Usage;
   history: History;
   cursors: Cursors;
+  metrics: Metrics;
   media: MediaStore;
   webhooks: Webhooks;
+  tasks: Tasks;
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
@@ -116,6 +123,7 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/ready', null, open, ready);
   on('get', '/auth.md', null, open, authPage);
   on('get', '/openapi.json', null, open, openapi(table));
+  serve('get', '/metrics', getMetrics(options));
 
   for (const [path, step] of modelRoutes(catalogue)) on('get', path, null, open, step);
   on('get', '/media/:id/:token/:name', null, open, mediaFile(options));
@@ -137,7 +145,14 @@ export function createRouter(options: RouterOptions): Routes {
     serve('get', `${prefix}/payouts/:id`, getOwnPayout(options));
   }
 
+  for (const [path, paid, make] of taskShops(options)) {
+    on('post', path, 'infer', open, signedIn, sound, paid, make);
+  }
+  for (const [method, path, operation] of taskRoutes(options)) serve(method, path, operation);
+
   serve('post', '/v1/credits/estimate', creditsEstimate(options));
+  serve('post', '/api/v1/video/quote', quoteVideo(options));
+  serve('post', '/api/v1/audio/quote', quoteAudio(options));
 
   serve('get', '/api/v1/api_keys', listApiKeys(options));
   serve('post', '/api/v1/api_keys', createApiKey(options));
@@ -180,7 +195,9 @@ export function straight(shops: Routes['shops']): Step {
   return (ctx, next) => {
     const { method, url } = ctx.req;
     const shop = method === 'POST' && url !== undefined ? shops.get(url) : undefined;
-    return shop ? shop(ctx, ended) : next();
+    if (!shop) return next();
+    (ctx as { shop?: string }).shop = url!;
+    return shop(ctx, ended);
   };
 }
 

@@ -10,6 +10,7 @@ import { type AuthenticatedKey, HOUSE_ACCOUNT, type Keys } from '../keys/keys.ts
 import type { Ledger } from '../ledger/ledger.ts';
 import { requireIp } from '../keys/rules.ts';
 import type { Log } from '../log.ts';
+import type { RequestCounts } from '../metrics/requests.ts';
 import { type PaymentHeader, readPaymentHeader } from '../payments/header.ts';
 import type { Deposited, Payments } from '../payments/payments.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
@@ -30,6 +31,7 @@ export interface StepOptions extends GuardOptions {
   limits: LimitsConfig;
   origins: Origins;
   log: Log;
+  requests: RequestCounts;
   /** Why the server does not serve yet or any more; null when it does. */
   closedBecause(): AppError | null;
 }
@@ -60,6 +62,7 @@ export function boundary(options: StepOptions) {
     state.deposited = null;
     state.body = NO_BODY;
     state.keep = null;
+    const startedMs = performance.now();
     try {
       if (!url.startsWith('/')) throw new AppError('invalid_request', 'Ask for a path of ours.');
       state.credentials = readCredentials(req);
@@ -68,16 +71,25 @@ export function boundary(options: StepOptions) {
     } catch (error) {
       answerError(ctx, await orFlood(ctx, options, error), options);
     }
+    countRequest(ctx, options, performance.now() - startedMs);
     logRequest(ctx, options);
   };
+}
+
+function countRequest(ctx: Context, { requests }: StepOptions, ms: number): void {
+  const { shop, _matchedRoute: route } = ctx as { shop?: string; _matchedRoute?: unknown };
+  const matched = typeof route === 'string' ? route : undefined;
+  requests.request(shop ?? matched, ctx.res.statusCode);
+  if (shop !== undefined) requests.took(shop, ms);
 }
 
 function notFound(ctx: Context): AppError {
   return new AppError('not_found', `There is no ${ctx.method} ${ctx.path.slice(0, 200)} here.`);
 }
 
-function answerError(ctx: Context, thrown: unknown, { limits, log }: StepOptions): void {
+function answerError(ctx: Context, thrown: unknown, { limits, log, requests }: StepOptions): void {
   const error = toAppError(thrown);
+  requests.refusal(error.code);
   const { requestId, dialect, headers } = ctx.state;
   if (error.code === 'internal') {
     const { method, path } = ctx;

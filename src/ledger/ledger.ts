@@ -8,6 +8,7 @@ import type { HoldRow, Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { type NanoUsd, nanoUsd, ZERO_USD } from '../money.ts';
 import type { Hold, ReserveRequest, Resolution, ResolveOp, WriteTx } from './operations.ts';
+import type { WriterCounters } from './counters.ts';
 import type { BatchWriter } from './writer.ts';
 
 export {
@@ -30,8 +31,13 @@ export class Ledger {
     this.read = read;
   }
 
-  get counters(): { batches: number; operations: number } {
+  get counters(): WriterCounters {
     return this.#writer.counters;
+  }
+
+  /** Operations that wait for a batch. */
+  get queued(): number {
+    return this.#writer.queued;
   }
 
   /** Sets money aside. Errors: insufficient_balance (nothing was set aside), account_frozen, unavailable. */

@@ -8,6 +8,7 @@ import type { Database } from '../db/open.ts';
 import { storageFault } from '../db/errors.ts';
 import type { Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
+import { WriterCounters } from './counters.ts';
 import { type BatchContext, decide } from './money-batch.ts';
 import { moneyWithin } from './money-within.ts';
 import type { EntryTuple, FastOp, Op, WriteOp } from './operations.ts';
@@ -53,8 +54,7 @@ export class BatchWriter {
   #lastAt = 0;
   #dayNumber = -1;
   #day = { day: '', month: '' };
-  /** How many batches were committed, and operations in them. */
-  readonly counters = { batches: 0, operations: 0 };
+  readonly counters = new WriterCounters();
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -78,6 +78,11 @@ export class BatchWriter {
       .executeTakeFirst();
     this.#lastEntry = entry?.seq ?? 0;
     this.#lastAt = entry?.at ?? 0;
+  }
+
+  /** Operations that wait for a batch. */
+  get queued(): number {
+    return this.#queue.length;
   }
 
   submit(op: Op): void {
@@ -168,8 +173,7 @@ export class BatchWriter {
     this.#head = head;
     const last = draft.entries.at(-1);
     if (last) [this.#lastEntry, this.#lastAt] = last;
-    this.counters.batches += 1;
-    this.counters.operations += batch.length;
+    this.counters.add(batch.length, draft.entries);
     for (const answer of draft.answers) answer();
   }
 

@@ -8,7 +8,10 @@ import type { Figures } from '../../operator/figures.ts';
 import type { OperatorLists } from '../../operator/lists.ts';
 import type { Payments } from '../../payments/payments.ts';
 import type { Payouts } from '../../payouts/payouts.ts';
+import type { CostDrift } from '../../routing/drift.ts';
 import type { Routing } from '../../routing/routing.ts';
+import type { Traffic } from '../../routing/traffic.ts';
+import type { ChannelUsage } from '../../usage/channels.ts';
 
 export interface AdminOptions {
   accounts: Accounts;
@@ -22,6 +25,9 @@ export interface AdminOptions {
     figures: Figures;
     switches: ChannelSwitches;
     routing: Routing;
+    traffic: Traffic;
+    drift: CostDrift;
+    channelUsage: ChannelUsage;
   };
   clock: Clock;
 }

@@ -1,0 +1,28 @@
+/** All families of the server itself; others add theirs. */
+import type { Log } from '../log.ts';
+import { addChannels, type ChannelOptions } from './channels.ts';
+import { Metrics } from './metrics.ts';
+import { addMoney, type MoneyOptions } from './money.ts';
+import { addProcess } from './process.ts';
+import { addRequests, RequestCounts } from './requests.ts';
+
+export interface MetricsOptions extends MoneyOptions, ChannelOptions {
+  mode: string;
+  log: Log;
+}
+
+export interface MetricsParts extends Disposable {
+  metrics: Metrics;
+  /** What counts requests. */
+  requests: RequestCounts;
+}
+
+export function createMetrics(options: MetricsOptions): MetricsParts {
+  const metrics = new Metrics(options.log);
+  const requests = new RequestCounts();
+  addMoney(metrics, options);
+  addChannels(metrics, options);
+  addRequests(metrics, requests);
+  const process = addProcess(metrics, options.mode);
+  return { metrics, requests, [Symbol.dispose]: () => process[Symbol.dispose]() };
+}
