@@ -14,6 +14,7 @@ const HELP = `farebox COMMAND
   backup FILE    copy the ledger to a file, also of a server that runs
   restore FILE   put such a copy in the ledger's place
   verify         check every invariant of the ledger
+  doctor         check the whole installation, and say what mends what is wrong
   config check   say what the settings come to, or everything that is wrong with them
   catalogue import   turn a price list of models.dev, LiteLLM or OpenRouter into models for the settings file
 Each takes --help and --json, and exits with 1 when it fails, 2 when it was called wrongly.`;
@@ -78,6 +79,10 @@ async function run(): Promise<boolean> {
     case 'verify': {
       const { verify, VERIFY_HELP } = await import('./cli/verify.ts');
       return isHelp ? say(VERIFY_HELP) : verify(command);
+    }
+    case 'doctor': {
+      const { doctor, DOCTOR_HELP } = await import('./cli/doctor.ts');
+      return isHelp ? say(DOCTOR_HELP) : doctor(command);
     }
     case 'config': {
       const { checkConfig, CONFIG_HELP } = await import('./cli/config.ts');
