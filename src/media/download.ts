@@ -15,6 +15,8 @@ export interface Download {
   trusted: string;
   /** For all attempts together. */
   deadlineMs: number;
+  /** Before the second attempt; twice as long before each later one. */
+  pauseMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -27,14 +29,14 @@ type Validator = string | null;
  */
 export async function download(
   outbound: Outbound,
-  { url, headers, trusted, deadlineMs, signal }: Download,
+  { url, headers, trusted, deadlineMs, pauseMs = PAUSE_MS, signal }: Download,
   file: SpoolFile,
 ): Promise<string> {
   const endAt = performance.now() + deadlineMs;
   let validator: Validator = null;
   let failure: unknown = null;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    if (attempt > 0) await pause(PAUSE_MS * 2 ** (attempt - 1), undefined, signal && { signal });
+    if (attempt > 0) await pause(pauseMs * 2 ** (attempt - 1), undefined, signal && { signal });
     const timeoutMs = Math.floor(endAt - performance.now());
     if (timeoutMs <= 0) break;
     if (validator === null) await file.restart();

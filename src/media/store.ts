@@ -51,6 +51,8 @@ export interface FetchOptions {
   channel: Pick<ChannelConfig, 'baseUrl'>;
   /** For all attempts together. */
   deadlineMs?: number;
+  /** Before the second attempt; twice as long before each later one. */
+  pauseMs?: number;
   signal?: AbortSignal | undefined;
 }
 
@@ -122,9 +124,9 @@ export class MediaStore {
     const claimed = contentType === undefined ? about : { claimedType: contentType, ...about };
     if ('bytes' in source) return this.put(source.bytes, claimed);
     const { url, headers = {} } = source;
-    const { channel, deadlineMs = DEADLINE_MS, signal } = options;
+    const { channel, deadlineMs = DEADLINE_MS, pauseMs, signal } = options;
     const trusted = new URL(channel.baseUrl).origin;
-    const way = { url, headers, trusted, deadlineMs, signal };
+    const way = { url, headers, trusted, deadlineMs, pauseMs, signal };
     return this.#take(claimed, (file) => download(this.#options.outbound, way, file));
   }
 
