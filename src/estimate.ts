@@ -2,12 +2,16 @@
  * What a request would cost, asked before it is made: with the very functions that price its hold and its charge. Nothing is held and
  * nothing is sent.
  */
-import { type Catalogue, requireTokens, type TokenEntry } from './catalogue.ts';
+import { type Catalogue, type CatalogueEntry, type TokenEntry } from './catalogue.ts';
 import { readCredits } from './chat/budget.ts';
 import { canonicalBody, planRequest } from './chat/plan.ts';
 import { invalidField, parseRequest } from './chat/request.ts';
-import type { NanoUsd } from './money.ts';
+import type { ModelConfig } from './config/config.ts';
+import { type NanoUsd, nanoUsd, ZERO_USD } from './money.ts';
+import { estimateOrder, largestLength, largestNumber, quotedOrder } from './orders/estimate.ts';
+import type { Scalar } from './pricing/rules.ts';
 import { affordableOutput, ceilingOf, priceOf } from './pricing/tokens.ts';
+import type { Quoted } from './quotes.ts';
 
 /** For an estimate without a prompt. */
 const USUAL_INPUT_TOKENS = 1_000;
@@ -15,22 +19,42 @@ const MAX_INPUT_TOKENS = 100_000_000;
 const MAX_CHOICES = 16;
 const LIMITS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 const NANO = 1_000_000_000n;
+/** What people call them, beside their types. */
+const MODALITIES: Record<string, readonly ModelConfig['type'][] | undefined> = {
+  chat: ['text'],
+  image: ['image', 'image_edit', 'upscale', 'background_remove'],
+  audio: ['tts', 'stt', 'music', 'sound'],
+  speech: ['tts'],
+  transcription: ['stt'],
+  music: ['music', 'sound'],
+};
 
 export type EstimateFields = Readonly<Record<string, unknown>>;
 
 export interface Estimate {
-  entry: TokenEntry;
-  /** The least that an answer costs: the input, read from a cache, and one token out. */
+  entry: CatalogueEntry;
+  /** The least that an answer costs: of a chat the input, read from a cache, and one token out. */
   min: NanoUsd;
   /** With as much output as such requests usually have. */
   expected: NanoUsd;
   /** The ceiling: what the request would hold. */
   max: NanoUsd;
-  units: { input_tokens: number; output_tokens: number };
+  units: Record<string, number>;
+  /** Those of the model's price; of media those that were used, with quantities. */
+  rules: readonly object[];
   /** What the request did not say, and what it was taken for. */
-  assumed: Record<string, number | string>;
+  assumed: Record<string, Scalar>;
   /** Whether `max_credits` covers the ceiling; null where none were given. */
   isWithinMaxCredits: boolean | null;
+  quoted: Quoted;
+  /** The most of it that this much money covers; null where it covers none. */
+  largest(available: NanoUsd): Largest;
+}
+
+export interface Largest {
+  max_tokens?: number | null;
+  max_n?: number | null;
+  max_seconds?: number | null;
 }
 
 /** Errors: model_not_found, invalid_request with the field. `creditUsd`: what one credit is worth. */
@@ -43,51 +67,82 @@ export function estimate(
   if (typeof model !== 'string' || model === '') {
     throw invalidField('model', 'must be the name of a model, such as those of GET /v1/models');
   }
-  const entry = requireTokens(catalogue.entry(model));
-  const modality = fields['modality'] ?? entry.model.type;
-  if (modality !== entry.model.type && !(modality === 'chat' && entry.model.type === 'text')) {
-    throw invalidField('modality', `must be ${entry.model.type}, as this model is, or be left out`);
-  }
+  const entry = catalogue.entry(model);
+  requireModality(fields['modality'] ?? null, entry.model.type);
+  const credits = readCredits(fields['max_credits'], 'max_credits');
+  const found = entry.kind === 'media' ? media(fields, entry) : tokens(fields, entry);
+  const isWithin = credits !== null && BigInt(found.max) * NANO <= credits * BigInt(creditUsd);
+  return { ...found, isWithinMaxCredits: credits === null ? null : isWithin };
+}
+
+function requireModality(said: unknown, type: ModelConfig['type']): void {
+  if (said === null || said === type || MODALITIES[String(said)]?.includes(type)) return;
+  throw invalidField('modality', `must be ${type}, as this model is, or be left out`);
+}
+
+type Found = Omit<Estimate, 'isWithinMaxCredits'>;
+
+function media(fields: EstimateFields, entry: Extract<CatalogueEntry, { kind: 'media' }>): Found {
+  const found = estimateOrder(fields, entry);
+  const { min, expected, max, lines, assumed } = found;
+  const hasLength = entry.model.params.duration !== null || entry.model.params.durations.length > 0;
+  return {
+    entry,
+    min,
+    expected,
+    max,
+    units: Object.fromEntries(lines.map(({ unit, quantity }) => [unit, quantity])),
+    rules: lines,
+    assumed,
+    quoted: quotedOrder(found),
+    largest: (available) => ({
+      max_n: largestNumber(found, available),
+      ...(hasLength && { max_seconds: largestLength(found, available) }),
+    }),
+  };
+}
+
+function tokens(fields: EstimateFields, entry: TokenEntry): Found {
+  const { model, price } = entry;
   const assumed: Record<string, number | string> = {};
   const input = inputTokensOf(fields, entry, assumed);
   const choices = whole(fields, 'n', MAX_CHOICES) ?? 1;
   const limit = outputLimitOf(fields, entry, assumed);
-  const { price } = entry;
-  const usual = Math.min(limit, entry.model.defaultOutput) * choices;
+  const usual = Math.min(limit, model.defaultOutput) * choices;
   const max = ceilingOf(price, input, limit * choices);
-  const counts = { cacheWriteTokens: 0, reasoningTokens: 0 };
-  const least = Math.min(1, limit);
-  const credits = readCredits(fields['max_credits'], 'max_credits');
+  // What the upstream's word prices is at most the ceiling, and nobody knows more.
+  const rates = price.upstream ? price.upstream.rules : price;
+  const cost = (outputTokens: number, cachedInputTokens: number, unknown: NanoUsd) => {
+    const inTokens = { inputTokens: input, cachedInputTokens, cacheWriteTokens: 0 };
+    if (!rates) return unknown;
+    const listed = priceOf(rates, { ...inTokens, outputTokens, reasoningTokens: 0 });
+    return nanoUsd(Math.min(listed, max));
+  };
+  const counts = { inputTokens: input, outputTokens: limit * choices };
   return {
     entry,
-    min: priceOf(price, {
-      ...counts,
-      inputTokens: input,
-      outputTokens: least,
-      cachedInputTokens: input,
-    }),
-    expected: priceOf(price, {
-      ...counts,
-      inputTokens: input,
-      outputTokens: Math.ceil(usual / 2),
-      cachedInputTokens: 0,
-    }),
+    min: cost(Math.min(1, limit), input, ZERO_USD),
+    expected: cost(Math.ceil(usual / 2), 0, max),
     max,
-    units: { input_tokens: input, output_tokens: limit * choices },
+    units: { input_tokens: counts.inputTokens, output_tokens: counts.outputTokens },
+    rules: model.price.rules,
     assumed,
-    isWithinMaxCredits: credits === null ? null : BigInt(max) * NANO <= credits * BigInt(creditUsd),
+    quoted: { kind: 'tokens', model: model.id, priceVersion: price.version, max, ...counts },
+    largest: (available) => ({
+      max_tokens: largestOutput(entry, { input, choices }, available),
+    }),
   };
 }
 
 /** The largest output limit that this much money covers for every choice; null where not even the input is covered. */
-export function largestOutput(
-  { entry, units }: Estimate,
-  choices: number,
+function largestOutput(
+  { model, price }: TokenEntry,
+  { input, choices }: { input: number; choices: number },
   available: NanoUsd,
 ): number | null {
-  const tokens = affordableOutput(entry.price, units.input_tokens, available);
-  if (ceilingOf(entry.price, units.input_tokens, 0) > available) return null;
-  return Math.min(entry.model.maxOutput, Math.floor(tokens / choices));
+  if (ceilingOf(price, input, 0) > available) return null;
+  const most = affordableOutput(price, input, available);
+  return Math.min(model.maxOutput, Math.floor(most / choices));
 }
 
 function inputTokensOf(

@@ -2,7 +2,7 @@
 import type { MediaEntry } from '../catalogue.ts';
 import type { MediaModel } from '../config/config.ts';
 import { type NanoUsd, nanoUsd } from '../money.ts';
-import { costWith } from '../pricing/media.ts';
+import { upstreamCharge } from '../pricing/upstream.ts';
 import {
   type Circumstances,
   type Priced,
@@ -93,7 +93,7 @@ export function deliveredCost(entry: MediaEntry, order: Order, measured: Measure
   const { rules, upstream } = entry.price;
   if (upstream) {
     const { upstreamCostUsd: usd } = measured;
-    const amount = usd === undefined ? null : costWith(usd, upstream.markup);
+    const amount = usd === undefined ? null : upstreamCharge(upstream, usd);
     if (amount !== null) return { amount, lines: [] };
     if (!rules) return shareOfMost(upstream.most, order, measured);
   }

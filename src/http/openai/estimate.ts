@@ -4,7 +4,7 @@ import type { Accounts } from '../../accounts.ts';
 import type { Catalogue } from '../../catalogue.ts';
 import type { Principal } from '../../auth/principal.ts';
 import type { Clock } from '../../clock.ts';
-import { estimate, inCredits, largestOutput } from '../../estimate.ts';
+import { estimate, inCredits } from '../../estimate.ts';
 import type { KeySpending } from '../../keys/spending.ts';
 import { formatUsd, nanoUsd, type NanoUsd } from '../../money.ts';
 import type { Quotes } from '../../quotes.ts';
@@ -29,9 +29,10 @@ const answer = z.strictObject({
   credit_usd: z.string(),
   credits: range(z.number()),
   usd: range(z.string()),
-  units: z.strictObject({ input_tokens: z.number(), output_tokens: z.number() }),
+  /** Of tokens, in and out; of media, whatever the price is about. */
+  units: z.record(z.string(), z.number()),
   rules: z.array(z.looseObject({ unit: z.string(), usd: z.string() })),
-  assumed: z.record(z.string(), z.union([z.number(), z.string()])),
+  assumed: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
   price_version: z.string(),
   /** Binds for ten minutes: send its id as `quote_id` or X-Quote-Id. */
   quote: z.strictObject({ id: z.string(), max_usd: z.string(), expires_at: z.string() }),
@@ -40,7 +41,9 @@ const answer = z.strictObject({
     .strictObject({
       available_usd: z.string(),
       is_affordable: z.boolean(),
-      max_tokens: z.number().nullable(),
+      max_tokens: z.number().nullable().optional(),
+      max_n: z.number().nullable().optional(),
+      max_seconds: z.number().nullable().optional(),
     })
     .nullable(),
 });
@@ -64,12 +67,7 @@ export function creditsEstimate(options: EstimateOptions) {
       const found = estimate(fields, catalogue, creditUsd);
       const { model, price } = found.entry;
       const amounts = { min: found.min, expected: found.expected, max: found.max };
-      const { input_tokens: inputTokens, output_tokens: outputTokens } = found.units;
-      const quoted = { model: model.id, priceVersion: price.version, max: found.max };
-      const quote = await quotes.make(
-        { kind: 'tokens', ...quoted, inputTokens, outputTokens },
-        found.entry,
-      );
+      const quote = await quotes.make(found.quoted, found.entry);
       return {
         object: 'credits.estimate',
         model: model.id,
@@ -79,7 +77,7 @@ export function creditsEstimate(options: EstimateOptions) {
         credits: mapped(amounts, (amount) => inCredits(amount, creditUsd)),
         usd: mapped(amounts, formatUsd),
         units: found.units,
-        rules: [...model.price.rules],
+        rules: [...found.rules],
         assumed: found.assumed,
         price_version: price.version,
         quote: {
@@ -96,7 +94,7 @@ export function creditsEstimate(options: EstimateOptions) {
         return {
           available_usd: formatUsd(available),
           is_affordable: found.max <= available,
-          max_tokens: largestOutput(found, fields.n ?? 1, available),
+          ...found.largest(available),
         };
       }
     },
