@@ -1,6 +1,6 @@
 /** Environment + settings file -> one Config, or one ConfigError that names every fault. Asks neither net nor chain. */
-import { fileURLToPath } from 'node:url';
 import { parseUsd, ZERO_USD } from '../money.ts';
+import { shippedModels } from './catalogue.ts';
 import { readChannels } from './channels.ts';
 import type { ChannelConfig, Config, Mode, ModelConfig } from './config.ts';
 import {
@@ -20,19 +20,13 @@ import { readMedia, readWebhooks } from './media.ts';
 import { readModels } from './models.ts';
 import { readNetworks } from './networks.ts';
 import { readAmounts } from './payments.ts';
-import type { RawChannel, RawFile, RawModel } from './raw.ts';
-import { demoChannels } from './sandbox.ts';
+import type { RawFile } from './raw.ts';
+import { demoChannels, readDemo } from './sandbox.ts';
 import { applySchema } from './schema.ts';
 import { readLimits, readServer, readSiwx } from './server.ts';
 import { channelsFrom, checkRpcNames, networksFrom } from './zero.ts';
 
 export { ConfigError } from './fault.ts';
-
-/** What is sold when the file has no models, and what the sandbox sells. */
-const CATALOGUES: Record<Mode, string> = {
-  live: fileURLToPath(new URL('../../config/catalogue.yaml', import.meta.url)),
-  sandbox: fileURLToPath(new URL('../../config/demo-models.yaml', import.meta.url)),
-};
 
 export interface LoadOptions {
   /** Relative paths start here. */
@@ -77,6 +71,7 @@ export function loadConfig(environment: Environment, options: LoadOptions): Conf
     creditUsd: readCredit(raw, faults),
     media: readMedia(raw, faults),
     webhooks: readWebhooks(raw, { mode, host: listen.host }, faults),
+    ...(mode === 'sandbox' && { demo: readDemo(environment, faults) }),
     byok: { percent: raw.byok.fee_percent, perRequest: parseUsd(raw.byok.fee_usd_per_request) },
     origin: { file: file?.path ?? null, isFileFixed: file?.isFixed ?? false, notes },
   };
@@ -110,7 +105,7 @@ function completed(given: Record<string, unknown>, context: Completing): Record<
     data['payments'] = withSetting(payments, 'networks', networks);
   }
   data['channels'] ??= channelsFrom(environment, faults);
-  data['models'] ??= shippedModels(CATALOGUES[mode], data['channels'], faults);
+  data['models'] ??= shippedModels(mode, data['channels'], faults);
   return data;
 }
 
@@ -119,18 +114,6 @@ function withSetting(block: unknown, name: string, value: unknown): unknown {
   const isBlock =
     block === undefined || (typeof block === 'object' && block !== null && !Array.isArray(block));
   return isBlock ? { ...block, [name]: value } : block;
-}
-
-/** The models of a shipped catalogue that have a channel. */
-function shippedModels(path: string, channels: unknown, faults: Faults): unknown[] {
-  const file = { path, text: readText(path), isFixed: true };
-  const { models = [] } = parseFile(file, faults) as { models?: RawModel[] };
-  const list: unknown[] = Array.isArray(channels) ? channels : [];
-  const ids = new Set(list.map((channel) => (channel as RawChannel | null)?.id));
-  return models.flatMap((model) => {
-    const routes = (model.routes ?? []).filter((route) => ids.has(route?.channel));
-    return routes.length === 0 ? [] : [{ ...model, routes }];
-  });
 }
 
 function readOffer(
@@ -159,7 +142,7 @@ function addNotes({ mode, server, channels, models, payments }: Config, notes: s
   if (payments.networks.length === 0)
     notes.push('no network: nobody can pay; set PAY_TO_EVM or PAY_TO_SOLANA');
   for (const { id, price } of models) {
-    if (price.rules.every((rule) => /^0(\.0*)?$/.test(rule.usd)))
+    if (price.rules.length > 0 && price.rules.every((rule) => /^0(\.0*)?$/.test(rule.usd)))
       notes.push(`the model ${id} is free: all its prices are 0`);
   }
   const isLoopback = /^(localhost|127\.|::1$)/.test(server.host);

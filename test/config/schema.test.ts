@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -167,31 +167,66 @@ describe('config/example.env', () => {
   });
 });
 
-describe('the catalogues that ship', () => {
-  it('are whole: every entry priced, dated, and routed to a channel that a key makes', () => {
-    const { models } = parse(read('config/catalogue.yaml')) as {
-      models: Record<string, unknown>[];
-    };
-    const config = load(null, {
-      OPENAI_API_KEY: 'sk-one-12345',
-      OPENROUTER_API_KEY: 'sk-two-12345',
-      ANTHROPIC_API_KEY: 'sk-ant-three',
-    });
-    expect(config.models).toHaveLength(models.length);
-    for (const { source, as_of: asOf } of models) {
-      expect(source).toMatch(/^https:/);
-      expect(asOf).toMatch(/^20\d\d-\d\d-\d\d$/);
-    }
+const UPSTREAM_KEYS: Record<string, string> = Object.fromEntries(
+  [
+    'OPENAI_API_KEY',
+    'OPENROUTER_API_KEY',
+    'ANTHROPIC_API_KEY',
+    'GEMINI_API_KEY',
+    'XAI_API_KEY',
+    'GROQ_API_KEY',
+    'TOGETHER_API_KEY',
+    'DEEPSEEK_API_KEY',
+    'MISTRAL_API_KEY',
+    'VENICE_API_KEY',
+    'ELEVENLABS_API_KEY',
+    'FAL_KEY',
+    'REPLICATE_API_TOKEN',
+    'ARK_API_KEY',
+  ].map((name) => [name, 'sk-one-12345']),
+);
+
+const SHIPPED = readdirSync(new URL('../../config/catalogue', import.meta.url))
+  .filter((name) => name.endsWith('.yaml'))
+  .flatMap((name) => {
+    const file = parse(read(`config/catalogue/${name}`)) as { models: Record<string, unknown>[] };
+    return file.models;
   });
 
-  it.each([
-    { SANDBOX: '1' },
-    {
-      OPENAI_API_KEY: 'sk-one-12345',
-      OPENROUTER_API_KEY: 'sk-two-12345',
-      ANTHROPIC_API_KEY: 'sk-ant-three',
-    },
-  ])('can be sold from: %o', (environment) => {
+describe('the catalogues that ship', () => {
+  it('are whole: every entry priced, dated, and routed to a channel that a key makes', () => {
+    const config = load(null, UPSTREAM_KEYS);
+    expect(config.models).toHaveLength(SHIPPED.length);
+    for (const { id, source, as_of: asOf } of SHIPPED) {
+      expect([id, source]).toEqual([id, expect.stringMatching(/^https:/)]);
+      expect([id, asOf]).toEqual([id, expect.stringMatching(/^20\d\d-\d\d-\d\d$/)]);
+    }
+    // What the operator pays is known for every model over at least one of its channels.
+    const unknown = config.models.filter(({ routes }) => !routes.some(({ cost }) => cost));
+    expect(unknown.map(({ id }) => id)).toEqual([]);
+  });
+
+  it.each(Object.keys(UPSTREAM_KEYS))('sells something with nothing but %s', (name) => {
+    const { models, channels } = load(null, { [name]: UPSTREAM_KEYS[name]! });
+    expect(channels).toHaveLength(1);
+    expect(models.length).toBeGreaterThan(1);
+    expect(models.every(({ routes }) => routes.length === 1)).toBe(true);
+  });
+
+  it('gives each role of a type to one model, that of the first channel', () => {
+    const claims = load(null, UPSTREAM_KEYS).models.flatMap(({ id, type, traits }) =>
+      traits.map((trait) => ({ id, role: `${type} ${trait}` })),
+    );
+    expect(new Set(claims.map(({ role }) => role)).size).toBe(claims.length);
+    const roleOf = (role: string) => claims.find((claim) => claim.role === role)?.id;
+    expect(roleOf('text default')).toBe('gpt-5.6-terra');
+    expect(roleOf('video default')).toBe('grok-imagine-video');
+    const { models } = load(null, { ANTHROPIC_API_KEY: 'sk-ant-three' });
+    const usual = models.find(({ traits }) => traits.includes('default'));
+    expect(usual?.id).toBe('claude-sonnet-5');
+  });
+
+  it.each([{ SANDBOX: '1' }, UPSTREAM_KEYS])('can be sold from: %o', (environment) => {
     const { models } = load(null, environment);
     expect(new Catalogue(models).models()).toEqual(models);
   });

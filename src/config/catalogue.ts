@@ -1,0 +1,49 @@
+/** The shipped catalogue: what is sold where the settings file lists no models, over the channels that there are. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Mode } from './config.ts';
+import type { Faults } from './fault.ts';
+import { parseFile, readText } from './file.ts';
+import type { RawChannel, RawModel } from './raw.ts';
+
+const FOLDER = fileURLToPath(new URL('../../config/catalogue', import.meta.url));
+const DEMO = fileURLToPath(new URL('../../config/demo-models.yaml', import.meta.url));
+
+/** In the settings file's own form; models without a channel are left out. */
+export function shippedModels(mode: Mode, channels: unknown, faults: Faults): RawModel[] {
+  const list: unknown[] = Array.isArray(channels) ? channels : [];
+  const ids = list.flatMap((channel) => (channel as RawChannel | null)?.id ?? []);
+  const models = filesOf(mode, ids).flatMap(({ path, text }) => {
+    const file = parseFile({ path, text, isFixed: true }, faults) as { models?: RawModel[] };
+    return (file.models ?? []).flatMap((model) => {
+      const routes = (model.routes ?? []).filter((route) => ids.includes(route?.channel ?? ''));
+      return routes.length === 0 ? [] : [{ ...model, routes }];
+    });
+  });
+  return withOneOfEachRole(models);
+}
+
+/** Those that name one of the channels, in their order: reading all of them would take most of a start. */
+function filesOf(mode: Mode, ids: string[]): { path: string; text: string }[] {
+  if (mode === 'sandbox') return [{ path: DEMO, text: readText(DEMO) }];
+  const names = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
+  const files = names.toSorted().flatMap((name) => {
+    const path = join(FOLDER, name);
+    const text = readText(path);
+    const first = ids.findIndex((id) => text.includes(`channel: ${id}`));
+    return first < 0 ? [] : [{ path, text, first }];
+  });
+  return files.toSorted((a, b) => a.first - b.first);
+}
+
+/** The files name roles as if each were alone; with several channels the first one that has a model for it fills it. */
+function withOneOfEachRole(models: RawModel[]): RawModel[] {
+  const taken = new Set<string>();
+  return models.map((model) => {
+    const { type = 'text', traits = [] } = model;
+    const free = traits.filter((trait) => !taken.has(`${type} ${trait}`));
+    for (const trait of free) taken.add(`${type} ${trait}`);
+    return free.length === traits.length ? model : { ...model, traits: free };
+  });
+}
