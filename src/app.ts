@@ -27,6 +27,7 @@ import { OperatorAccounts } from './operator/accounts.ts';
 import { Figures } from './operator/figures.ts';
 import { OperatorLists } from './operator/lists.ts';
 import { createMediaParts } from './media/parts.ts';
+import type { MediaStore } from './media/store.ts';
 import type { LookUpName } from './outbound-names.ts';
 import { createMetrics } from './metrics/create.ts';
 import { createWays } from './parts/ways.ts';
@@ -40,6 +41,7 @@ import { History } from './usage/history.ts';
 import { RollUp } from './usage/roll-up.ts';
 import { Usage } from './usage/usage.ts';
 import { Vault } from './vault.ts';
+import type { Webhooks } from './webhooks/webhooks.ts';
 
 export interface Overrides {
   clock?: Clock;
@@ -60,6 +62,8 @@ export interface App {
   store: Store;
   payments: Payments;
   payouts: Payouts;
+  media: MediaStore;
+  webhooks: Webhooks;
   /** Every route, with who may call it. */
   routes: readonly RouteEntry[];
   /** Of the operator's site. */
@@ -128,6 +132,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     store,
     payments,
     payouts,
+    media: parts.media,
+    webhooks: parts.webhooks,
     routes: http.routes,
     pages: http.pages,
     sessions: parts.sessions,
