@@ -22,13 +22,19 @@ COPY src src
 ENV NODE_COMPILE_CACHE=/app/.compiled
 RUN SANDBOX=1 DATA_DIR=/tmp/warm node src/main.ts demo --json > /dev/null && rm -rf /tmp/warm
 
-FROM docker.io/library/node:24-bookworm-slim
-ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data NODE_COMPILE_CACHE=/app/.compiled
-WORKDIR /app
+FROM docker.io/library/node:24-bookworm-slim AS system
+# What is not needed to run; as one layer more it would only be hidden, so the image starts from what is left.
+RUN rm -rf /usr/local/lib/node_modules /usr/local/include /usr/local/bin/npm /usr/local/bin/npx \
+      /usr/local/bin/corepack /usr/local/bin/yarn* /opt/yarn* /usr/local/share/doc /usr/local/share/man \
+      /var/lib/apt/lists/* /var/cache/apt/* /usr/share/doc/* /usr/share/man/* /usr/share/locale/* \
+ && mkdir -p /data && chown 1000:1000 /data && chmod 700 /data
+
+FROM scratch
+COPY --from=system / /
 COPY --from=build /app /app
-# The package managers of the base image are not needed to run.
-RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn* \
- && mkdir /data && chown 1000:1000 /data && chmod 700 /data
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    NODE_ENV=production NODE_COMPILE_CACHE=/app/.compiled HOST=0.0.0.0 DATA_DIR=/data
+WORKDIR /app
 USER 1000:1000
 VOLUME /data
 EXPOSE 8402

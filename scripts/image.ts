@@ -7,10 +7,21 @@ import { basename, join } from 'node:path';
 
 const ROOT = 'node_modules';
 /** Only used while something is compiled. */
-const BUILD_ONLY = ['node-gyp', 'prebuild-install', 'node-addon-api', '.bin', '.cache', '.package-lock.json'];
+const BUILD_ONLY = [
+  // Peers of libraries that bring types.
+  'typescript',
+  '@typescript',
+  'node-gyp',
+  'prebuild-install',
+  'node-addon-api',
+  '.bin',
+  '.cache',
+  '.package-lock.json',
+];
 const NATIVE = /^(deps|build\/Release\/(obj|obj\.target)|build\/Release\/\.deps|src)$/;
 /** Not read by a running program. */
-const UNREAD = /\.(map|md|markdown|flow|ts\.snap|tsbuildinfo|o|a|d)$|\.d\.[cm]?ts$|^(CHANGELOG|HISTORY|AUTHORS)/i;
+const UNREAD =
+  /\.(map|md|markdown|flow|ts\.snap|tsbuildinfo|o|a|d)$|\.d\.[cm]?ts$|^(CHANGELOG|HISTORY|AUTHORS)/i;
 const LICENCE = /^(licen[cs]e|copying|notice)/i;
 
 const licences: string[] = [];
@@ -25,12 +36,22 @@ process.stdout.write(`removed ${removed} files; ${licences.length} licences\n`);
 async function walk(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true });
   const isPackage = entries.some(({ name }) => name === 'package.json');
-  if (isPackage) await gather(folder, entries.map(({ name }) => name));
+  if (isPackage)
+    await gather(
+      folder,
+      entries.map(({ name }) => name),
+    );
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
-      const isNativeSource = isPackage && entry.name === 'deps' && (await has(folder, 'binding.gyp'));
-      if (isNativeSource || NATIVE.test(path.split('/').slice(-3).join('/'))) {
+      const isNativeSource =
+        isPackage && entry.name === 'deps' && (await has(folder, 'binding.gyp'));
+      // Declarations only.
+      if (
+        entry.name === '_types' ||
+        isNativeSource ||
+        NATIVE.test(path.split('/').slice(-3).join('/'))
+      ) {
         await rm(path, { recursive: true });
       } else await walk(path);
     } else if (UNREAD.test(entry.name) && !LICENCE.test(entry.name)) {
