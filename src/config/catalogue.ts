@@ -7,15 +7,18 @@ import type { Faults } from './fault.ts';
 import { parseFile, readText } from './file.ts';
 import type { RawChannel, RawModel } from './raw.ts';
 
+/** No default is filled in yet. */
+type ShippedModel = Partial<RawModel>;
+
 const FOLDER = fileURLToPath(new URL('../../config/catalogue', import.meta.url));
 const DEMO = fileURLToPath(new URL('../../config/demo-models.yaml', import.meta.url));
 
 /** In the settings file's own form; models without a channel are left out. */
-export function shippedModels(mode: Mode, channels: unknown, faults: Faults): RawModel[] {
+export function shippedModels(mode: Mode, channels: unknown, faults: Faults): ShippedModel[] {
   const list: unknown[] = Array.isArray(channels) ? channels : [];
   const ids = list.flatMap((channel) => (channel as RawChannel | null)?.id ?? []);
   const models = filesOf(mode, ids).flatMap(({ path, text }) => {
-    const file = parseFile({ path, text, isFixed: true }, faults) as { models?: RawModel[] };
+    const file = parseFile({ path, text, isFixed: true }, faults) as { models?: ShippedModel[] };
     return (file.models ?? []).flatMap((model) => {
       const routes = (model.routes ?? []).filter((route) => ids.includes(route?.channel ?? ''));
       return routes.length === 0 ? [] : [{ ...model, routes }];
@@ -38,7 +41,7 @@ function filesOf(mode: Mode, ids: string[]): { path: string; text: string }[] {
 }
 
 /** The files name roles as if each were alone; with several channels the first one that has a model for it fills it. */
-function withOneOfEachRole(models: RawModel[]): RawModel[] {
+function withOneOfEachRole(models: ShippedModel[]): ShippedModel[] {
   const taken = new Set<string>();
   return models.map((model) => {
     const { type = 'text', traits = [] } = model;
