@@ -1,5 +1,6 @@
 /** The composition root: builds each part once, in order. */
 import { isDeepStrictEqual } from 'node:util';
+import { audioPaths } from './audio/paths.ts';
 import { createSiwx } from './auth/siwx.ts';
 import { Sessions } from './auth/sessions.ts';
 import { Web3Keys } from './auth/web3-key.ts';
@@ -240,6 +241,7 @@ async function createParts(
     payments,
     chat,
     embeddings,
+    audio: audioPaths(path),
     catalogue,
     idempotency,
     quotes,

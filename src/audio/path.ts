@@ -54,6 +54,10 @@ export interface AudioKind<Request extends AudioRequest> {
   type: 'tts' | 'stt';
   /** For people. */
   description: string;
+  /** Whether requests need not name a model, even where none is the usual one. */
+  needsNoModel?: true;
+  /** Whether channels of this provider can be asked. */
+  serves(provider: string): boolean;
   /** Errors: invalid_json, invalid_request, unsupported_parameter, unsupported_media_type. */
   read(body: Buffer, contentType: string | null): Request;
   /** The same of the beginning of a body of `wholeBytes`, never low; null where it does not tell. */
@@ -69,6 +73,8 @@ type Terms = Pick<AudioCall, 'contentType' | 'maxCredits' | 'quoteId'>;
 const NO_RULES: readonly KeyRules[] = [];
 /** The model of whoever names none. */
 const DEFAULT_TRAIT = 'default';
+/** A channel that can do it has to be set up first. */
+const RETRY_AFTER_SECONDS = 60;
 
 export class AudioPath<Request extends AudioRequest = AudioRequest> {
   readonly #tools: AudioTools;
@@ -147,17 +153,27 @@ export class AudioPath<Request extends AudioRequest = AudioRequest> {
     const { model } = plan.entry;
     const groups = groupsOf(rules);
     const own = keys && byok.chooseMedia(model, groups, keys);
-    const routes = own?.routes ?? routing.candidates(model, groups);
+    const all = own?.routes ?? routing.candidates(model, groups);
+    const routes = all.filter(({ channel }) => this.kind.serves(channel.provider));
+    if (!routes.length) throw noChannel(model.id);
     const toPay = own ? own.fee : (price: NanoUsd) => price;
     return { plan, routes, toPay };
   }
 
   #usualModel(): string {
     const { type } = this.kind;
-    const usual = this.#tools.catalogue
+    const serving = this.#tools.routing
+      .channels()
+      .filter(({ provider }) => this.kind.serves(provider))
+      .map(({ id }) => id);
+    const fit = this.#tools.catalogue
       .models()
-      .find((model) => model.type === type && model.traits.includes(DEFAULT_TRAIT));
-    if (usual) return usual.id;
+      .filter((model) => model.type === type)
+      .filter(({ routes }) => routes.some(({ channel }) => serving.includes(channel)));
+    const usual = fit.find(({ traits }) => traits.includes(DEFAULT_TRAIT));
+    const only = this.kind.needsNoModel ? fit[0] : undefined;
+    const chosen = usual ?? only;
+    if (chosen) return chosen.id;
     throw new AppError(
       'invalid_request',
       'The field "model" must be the name of a model, such as those of GET /v1/models.',
@@ -181,4 +197,10 @@ export class AudioPath<Request extends AudioRequest = AudioRequest> {
       routes,
     });
   }
+}
+
+function noChannel(model: string): AppError {
+  return new AppError('no_channel', `No channel of the model ${model} does this.`, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
 }

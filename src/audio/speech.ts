@@ -5,7 +5,7 @@ import { isUtf8 } from 'node:buffer';
 import type { MediaModel } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { type Asked, readAsked } from '../orders/asked.ts';
-import type { SpeechRequest } from '../providers/audio.ts';
+import { isVoice, type SpeechRequest } from '../providers/audio.ts';
 import { scanMembers } from '../providers/json-members.ts';
 import type { AudioRequest } from './call.ts';
 import type { AudioKind } from './path.ts';
@@ -24,6 +24,7 @@ const MOST_MODEL_LENGTH = 256;
 export const SPEECH: AudioKind<Spoken> = {
   type: 'tts',
   description: 'Speech from one text',
+  serves: isVoice,
   read,
   peek,
   asked: askedOf,

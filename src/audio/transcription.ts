@@ -4,7 +4,7 @@ import type { MediaModel } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { boundaryOf, fieldsOf, type FormPart, readForm, readFormPrefix } from '../multipart.ts';
 import type { Asked } from '../orders/asked.ts';
-import type { Heard } from '../providers/audio.ts';
+import { type Heard, isEars } from '../providers/audio.ts';
 import { estimateText } from '../tokens.ts';
 import type { AudioRequest } from './call.ts';
 import { type Length, lengthOf, lengthOfPrefix } from './length/length.ts';
@@ -22,6 +22,7 @@ export interface Recorded extends AudioRequest {
 export const TRANSCRIPTION: AudioKind<Recorded> = {
   type: 'stt',
   description: 'A transcription of one recording',
+  serves: isEars,
   read,
   peek,
   asked: askedOf,

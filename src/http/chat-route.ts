@@ -53,11 +53,11 @@ function budgetMode({ req }: Context): 'clamp' | 'refuse' | undefined {
   throw new AppError('invalid_request', 'X-Budget-Mode: must be clamp or refuse.');
 }
 
-function quoteId(ctx: Context): string | null {
+export function quoteId(ctx: Context): string | null {
   return headerOf(ctx, 'x-quote-id');
 }
 
-function maxCredits(ctx: Context): string | null {
+export function maxCredits(ctx: Context): string | null {
   return headerOf(ctx, 'x-max-credits');
 }
 
@@ -68,7 +68,7 @@ function headerOf({ req }: Context, name: string): string | null {
 }
 
 /** The answer goes straight to the socket: handing a stream to Koa costs as much as the rest of the request. */
-function replyOver({ res, state }: Context): ChatReply {
+export function replyOver({ res, state }: Context): ChatReply {
   return {
     head: (status, headers) => {
       res.writeHead(status, Object.assign(state.headers, headers));

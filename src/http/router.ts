@@ -1,6 +1,7 @@
 /** Every URL on one page; a line is its policy. */
 import Router from '@koa/router';
 import type { Right } from '../auth/rights.ts';
+import type { AudioPaths } from '../audio/paths.ts';
 import type { Web3Keys } from '../auth/web3-key.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Byok } from '../chat/byok.ts';
@@ -20,6 +21,7 @@ import type { KeySpending } from '../keys/spending.ts';
 import type { AdminOptions } from './admin/options.ts';
 import { getMetrics } from './admin/metrics.ts';
 import { adminRoutes } from './admin/routes.ts';
+import { audioShops } from './audio.ts';
 import { chatOffer, chatRoute } from './chat-route.ts';
 import { authPage } from './discovery/auth-page.ts';
 import { openapi } from './discovery/openapi.ts';
@@ -73,6 +75,7 @@ export interface RouterOptions
   media: MediaStore;
   webhooks: Webhooks;
   tasks: Tasks;
+  audio: AudioPaths;
 }
 
 type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
@@ -145,7 +148,7 @@ export function createRouter(options: RouterOptions): Routes {
     serve('get', `${prefix}/payouts/:id`, getOwnPayout(options));
   }
 
-  for (const [path, paid, make] of taskShops(options)) {
+  for (const [path, paid, make] of [...audioShops(options), ...taskShops(options)]) {
     on('post', path, 'infer', open, signedIn, sound, paid, make);
   }
   for (const [method, path, operation] of taskRoutes(options)) serve(method, path, operation);

@@ -34,6 +34,8 @@ export interface HeardMeasured {
 
 export interface EarsProvider {
   readonly name: string;
+  /** Whether it takes the link of a video in the place of a recording. */
+  readonly takesLinks?: true;
   transcription(channel: ChannelConfig, heard: Heard, upstreamModel: string): UpstreamRequest;
   /** Null for what is no transcription. */
   readAnswer(
@@ -44,6 +46,18 @@ export interface EarsProvider {
 
 const VOICES: VoiceProvider[] = [openaiVoice, veniceVoice, elevenlabsSpeech];
 const EARS: EarsProvider[] = [openaiEars, veniceEars];
+
+export function isVoice(name: string): boolean {
+  return VOICES.some((each) => each.name === name);
+}
+
+export function isEars(name: string): boolean {
+  return EARS.some((each) => each.name === name);
+}
+
+export function takesLinks(name: string): boolean {
+  return EARS.some((each) => each.name === name && each.takesLinks === true);
+}
 
 export function findVoice(name: string): VoiceProvider {
   return found(VOICES, name, 'speech');

@@ -36,6 +36,7 @@ export const openaiEars: EarsProvider = {
 
 export const veniceEars: EarsProvider = {
   name: 'venice',
+  takesLinks: true,
   transcription: (channel, heard, upstreamModel) =>
     'fields' in heard
       ? linkRequest(channel, heard.fields)
