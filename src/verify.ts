@@ -18,6 +18,7 @@ import {
 } from './verify-rules.ts';
 import { idempotencyFaults } from './verify-idempotency.ts';
 import { clearingFaults, payoutFaults } from './verify-payouts.ts';
+import { taskFaults } from './verify-tasks.ts';
 import { usageFaults } from './verify-usage.ts';
 
 export interface Verification {
@@ -40,6 +41,7 @@ const RULES = [
   payoutFaults,
   clearingFaults,
   windowFaults,
+  taskFaults,
   usageFaults,
 ];
 const PAGE = 5_000;
