@@ -2,6 +2,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DemoMedia, type DemoMediaOptions } from './demo-media.ts';
+import { answerSpeech, answerTranscription } from './demo/speech.ts';
 
 export interface DemoUpstream extends AsyncDisposable {
   url: string;
@@ -23,9 +25,10 @@ interface Asked {
   stream_options?: { include_usage?: boolean };
 }
 
-export async function startDemoUpstream(): Promise<DemoUpstream> {
+export async function startDemoUpstream(options: DemoMediaOptions = {}): Promise<DemoUpstream> {
+  const media = new DemoMedia(options);
   const server = createServer((request, response) => {
-    answer(request, response).catch(() => response.destroy());
+    answer(request, response, media).catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -59,7 +62,28 @@ function answerEmbeddings({ input, model }: Asked, response: ServerResponse): vo
   response.end(JSON.stringify({ object: 'list', data, model, usage }));
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Media jobs; what they made is to be had at the address that the caller dialled. */
+function answerMedia(
+  { method = 'GET', url = '', headers }: IncomingMessage,
+  asked: Asked,
+  { media, response }: { media: DemoMedia; response: ServerResponse },
+): boolean {
+  const key = headers['idempotency-key'];
+  const request = {
+    method,
+    path: url.replace(/^\/v1/, ''),
+    base: `http://${headers.host}/v1`,
+    key: typeof key === 'string' ? key : undefined,
+    asked: asked as Record<string, unknown>,
+  };
+  return media.answer(request, response);
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  media: DemoMedia,
+): Promise<void> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -67,7 +91,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     if (size > MAX_BODY_BYTES) return void response.writeHead(413).end();
     chunks.push(chunk);
   }
-  const asked = JSON.parse(Buffer.concat(chunks).toString() || '{}') as Asked;
+  const body = Buffer.concat(chunks);
+  if (request.url === '/v1/audio/transcriptions') return answerTranscription(body, response);
+  const asked = JSON.parse(body.toString() || '{}') as Asked;
+  if (request.url === '/v1/audio/speech') return answerSpeech(asked.input, response);
+  if (answerMedia(request, asked, { media, response })) return;
   if (request.url === '/v1/embeddings') return answerEmbeddings(asked, response);
   if (request.url !== '/v1/chat/completions') return void response.writeHead(404).end('{}');
   const words = WORDS.slice(0, Math.max(1, asked.max_tokens ?? WORDS.length));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { KNOWN_NETWORKS } from '../../src/chains/networks.ts';
+import { MEDIA_TYPES } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { priceVersion } from '../../src/config/prices.ts';
 import { parseUsd } from '../../src/money.ts';
@@ -153,13 +154,31 @@ describe('the sandbox', () => {
       'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1',
     ]);
     expect(networks.every(({ facilitator }) => facilitator.kind === 'sandbox')).toBe(true);
-    expect(config.channels).toHaveLength(1);
+    expect(config.channels.map(({ provider }) => provider)).toEqual(['openai', 'demo']);
     expect(config.channels[0]).toMatchObject({
       id: 'demo',
       baseUrl: 'http://127.0.0.1:0',
       apiKey: null,
     });
     expect(config.models.length).toBeGreaterThan(0);
+  });
+
+  it('sells something of every type', () => {
+    const { models } = load(null, { SANDBOX: '1' });
+    expect(new Set(models.map(({ type }) => type))).toEqual(
+      new Set(['text', 'embedding', ...MEDIA_TYPES]),
+    );
+  });
+
+  it('is told how long its media take, and how many fail', () => {
+    const told = { SANDBOX: '1', SANDBOX_DELAY_MS: '250', SANDBOX_FAILURE_RATE: '0.2' };
+    expect(load(null, told).demo).toEqual({ delayMs: 250, failureRate: 0.2 });
+    expect(() => load(null, { SANDBOX: '1', SANDBOX_DELAY_MS: 'soon' })).toThrow(
+      'SANDBOX_DELAY_MS: must be a whole number of milliseconds',
+    );
+    expect(() => load(null, { SANDBOX: '1', SANDBOX_FAILURE_RATE: '20%' })).toThrow(
+      'SANDBOX_FAILURE_RATE: must be a number from 0 to 1',
+    );
   });
 
   it('makes up the same addresses at every start', () => {
@@ -178,7 +197,7 @@ describe('the sandbox', () => {
       '',
     );
     const config = load(file, { SANDBOX: '1', OPENAI_API_KEY: '' });
-    expect(config.channels.map(({ id }) => id)).toEqual(['demo']);
+    expect(config.channels.map(({ id }) => id)).toEqual(['demo', 'demo-media']);
   });
 });
 

@@ -125,7 +125,7 @@ export function mediaOrder(asked: Order['asked'] = {}, units: Order['units'] = {
 export function atWork(
   provider: string,
   given: Pick<MediaJob, 'type' | 'upstreamModel'> &
-    Partial<Pick<MediaJob, 'fields' | 'order'>> & { channel: ChannelConfig },
+    Partial<Pick<MediaJob, 'fields' | 'order' | 'taskId'>> & { channel: ChannelConfig },
 ) {
   const job: MediaJob = {
     taskId: 'task_0123456789',

@@ -104,7 +104,7 @@ function resultOf(answer: MediaAnswer, job: MediaJob, http: MediaHttp): Polled {
     return failure('The result was filtered by moderation.', http, 'moderated');
   }
   const seconds = at(result, 'video', 'duration') ?? at(result, 'audio', 'duration');
-  const units = { image: assets.length, output_second: seconds };
+  const units = { output_second: seconds };
   return polled(
     {
       word: 'COMPLETED',

@@ -2,6 +2,7 @@
 import type { MediaType } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { MediaProvider } from '../media.ts';
+import { demo } from './demo.ts';
 import { elevenlabs } from './elevenlabs.ts';
 import { fal } from './fal.ts';
 import { modelark } from './modelark.ts';
@@ -21,6 +22,7 @@ const PROVIDERS: Readonly<Record<string, readonly MediaProvider[]>> = {
   venice: [venice],
   elevenlabs: [elevenlabs],
   'task-http': [taskHttp],
+  demo: [demo],
 };
 
 /** For the configuration. */

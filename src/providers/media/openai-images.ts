@@ -80,7 +80,6 @@ export function imagesOf(answer: Fields, job: MediaJob, http: MediaHttp): Starte
       job,
       assets.length,
       {
-        image: assets.length,
         input_token: at(usage, 'input_tokens'),
         output_image_token: at(usage, 'output_tokens'),
       },

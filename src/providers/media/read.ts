@@ -1,4 +1,5 @@
 /** Reading what an upstream answered: none of it is believed to be there, or to be of its kind. */
+import type { MediaType } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { Measured } from '../../orders/order.ts';
 import type { Asset, Fields, MediaJob } from '../media.ts';
@@ -105,36 +106,26 @@ export function linksIn(value: unknown, depth = MAX_DEPTH, found: Asset[] = []):
   return found;
 }
 
-/** Of these there are as many as results: fewer results than ordered are fewer of them. */
-const PER_RESULT = [
-  'image',
-  'megapixel',
-  'output_image_token',
-  'upscale',
-  'output_second',
-  'video_token',
-  'generation',
-  'minute',
-];
+const IMAGES: readonly MediaType[] = ['image', 'image_edit', 'upscale', 'background_remove'];
 
-/**
- * `count` results, and what the upstream reports of units. Figures that are none, and units that nobody ordered, are left out: those
- * stay as they were ordered.
- */
+/** `count` results, and what the upstream reports of units for all of them together. Figures that are none are left out. */
 export function measured(
-  { order }: Pick<MediaJob, 'order'>,
+  { type }: Pick<MediaJob, 'type'>,
   count: number,
   reported: Record<string, unknown> = {},
   upstreamCostUsd?: string,
 ): Measured {
-  const units: Record<string, number> = {};
-  const n = order.asked.n ?? 1;
-  for (const [unit, ordered] of Object.entries(order.units)) {
-    const amount = amountOf(reported[unit]);
-    if (amount !== undefined) units[unit] = amount;
-    else if (count < n && PER_RESULT.includes(unit)) units[unit] = (ordered * count) / n;
-  }
-  return { units, ...(upstreamCostUsd !== undefined && { upstreamCostUsd }) };
+  const figures = Object.entries(reported).flatMap(([unit, value]) => {
+    const amount = amountOf(value);
+    return amount === undefined ? [] : [[unit, amount] as const];
+  });
+  return {
+    units: {
+      [IMAGES.includes(type) ? 'image' : 'generation']: count,
+      ...Object.fromEntries(figures),
+    },
+    ...(upstreamCostUsd !== undefined && { upstreamCostUsd }),
+  };
 }
 
 /** Dollars as a plain decimal; undefined for what is no amount of them. */

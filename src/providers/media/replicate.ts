@@ -61,7 +61,7 @@ async function poll(ref: Json, job: MediaJob, http: MediaHttp): Promise<Polled> 
     {
       word: told['status'],
       assets,
-      measured: measured(job, assets.length, { image: assets.length }),
+      measured: measured(job, assets.length),
       error: told['error'],
     },
     http,

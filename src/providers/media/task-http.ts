@@ -46,7 +46,7 @@ async function start(job: MediaJob, http: MediaHttp): Promise<Started> {
   if (!create) {
     return { ...failure('No way is described to make this of these inputs.', http, 'refused') };
   }
-  const filling = fillingOf(job, spec, asks);
+  const filling = fillingOf(job, spec, () => asks);
   const isResult = create.is_result === true || (!create.poll && !spec.poll);
   const answer = await send(create, { job, http, filling, isSlow: isResult }, (body) =>
     shaped(job, create.passthrough ? { ...asks.rest, ...body } : body),
@@ -75,7 +75,7 @@ async function poll(ref: Json, job: MediaJob, http: MediaHttp): Promise<Polled> 
   const { id, create } = placeOf(ref);
   const call = spec.create[create]?.poll ?? spec.poll;
   if (!call) return { state: 'gone' };
-  const filling = fillingOf(job, spec, asksOf(job), { id });
+  const filling = fillingOf(job, spec, () => asksOf(job), { id });
   const answer = await send(call, { job, http, filling });
   const gone = notThere(answer);
   if (gone) return gone;
@@ -89,7 +89,7 @@ async function poll(ref: Json, job: MediaJob, http: MediaHttp): Promise<Polled> 
   if (known !== 'completed' || !result.call) {
     return resultIn(told, { job, http, spec }, known, word);
   }
-  const further = fillingOf(job, spec, asksOf(job), { id }, told);
+  const further = fillingOf(job, spec, () => asksOf(job), { id }, told);
   const last = await send(result.call, { job, http, filling: further });
   return notThere(last) ?? resultIn(last.json(), { job, http, spec, measuredIn: told }, known);
 }
@@ -97,7 +97,7 @@ async function poll(ref: Json, job: MediaJob, http: MediaHttp): Promise<Polled> 
 async function cancel(ref: Json, job: MediaJob, http: MediaHttp) {
   const spec = specOf(job);
   if (!spec.cancel) return 'unsupported';
-  const filling = fillingOf(job, spec, asksOf(job), { id: placeOf(ref).id });
+  const filling = fillingOf(job, spec, () => asksOf(job), { id: placeOf(ref).id });
   const answer = await send(spec.cancel, { job, http, filling });
   if (answer.status >= 300) return 'too_late';
   return isEmpty(answer) || !errorIn(answer.json(), spec) ? 'cancelled' : 'too_late';
@@ -151,13 +151,26 @@ function authOf(job: MediaJob, nowMs: number): { auth?: Record<string, string> }
 function fillingOf(
   job: MediaJob,
   { maps = {} }: TaskHttp,
-  asks: Asks,
+  read: () => Asks,
   more: Fields = {},
   before?: Fields,
 ): Filling {
+  let values: Fields | undefined;
+  return {
+    maps,
+    value: (name) => {
+      if (Object.hasOwn(more, name)) return more[name];
+      if (name.startsWith('/')) return before && valuesAt(before, name)[0];
+      if (name.startsWith('field.')) return read().rest[name.slice('field.'.length)];
+      return (values ??= valuesOf(job, read()))[name];
+    },
+  };
+}
+
+function valuesOf(job: MediaJob, asks: Asks): Fields {
   const { asked } = job.order;
   const sides = sidesOf(asked.size);
-  const values: Fields = {
+  return {
     model: job.upstreamModel,
     task_id: job.taskId,
     prompt: asks.prompt || undefined,
@@ -180,13 +193,5 @@ function fillingOf(
     videos: asks.videos,
     sound: asks.sounds[0],
     mask: asks.mask,
-    ...more,
-  };
-  return {
-    maps,
-    value: (name) => {
-      if (name.startsWith('/')) return before && valuesAt(before, name)[0];
-      return name.startsWith('field.') ? asks.rest[name.slice('field.'.length)] : values[name];
-    },
   };
 }

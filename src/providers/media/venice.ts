@@ -144,7 +144,7 @@ function completed(job: MediaJob, assets: Asset[]): Polled {
   return {
     state: 'completed',
     assets,
-    measured: measured(job, assets.length, { image: assets.length }),
+    measured: measured(job, assets.length),
   };
 }
 
