@@ -188,10 +188,10 @@ async function createParts(
   { origins, opened }: { origins: Origins; opened: AsyncDisposableStack },
 ) {
   const { clock, log } = tools;
-  const { limits, creditUsd } = config;
+  const { limits, creditUsd, mode } = config;
   const store = await openLedger(config, tools);
   opened.defer(() => store.close());
-  const { ledger, accounts, keys, idempotency } = store;
+  const { ledger, accounts, keys, idempotency, reports } = store;
 
   const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = tools;
   const catalogue = new Catalogue(config.models);
@@ -212,8 +212,6 @@ async function createParts(
 
   const { payments, payouts } = await createPayments(config, tools, store);
   const operator = { ...operatorParts(ledger, config), ...ways.forOperator };
-  const { mode } = config;
-  const { reports } = store;
   const figures = opened.use(createMetrics({ ...ways, mode, ledger, reports, clock, log }));
   const { metrics, requests } = figures;
 
