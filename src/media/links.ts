@@ -4,7 +4,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-const TOKEN = /^([0-9]{1,12})\.([\w-]{22})$/;
+const TOKEN = /^([1-9][0-9]{0,11})\.([\w-]{22})$/;
 const SIGNATURE_BYTES = 16;
 /** Ends are on the full hour, so that a result which is asked for again and again has one link, and is cached under it. */
 const STEP_MS = 3_600_000;

@@ -14,6 +14,8 @@ export interface MediaFileOptions {
   media: MediaStore;
   clock: Clock;
   clientIp: ClientIp;
+  /** How long a reader may stop; 30 s by default. */
+  stalledMs?: number;
 }
 
 const ID = /^med_[0-9a-f]{32}$/;
@@ -21,13 +23,13 @@ const RANGE = /^bytes=([0-9]{0,15})-([0-9]{0,15})$/;
 /** Downloads at once, in all and by one address. */
 const MOST_AT_ONCE = 512;
 const MOST_BY_ADDRESS = 32;
-/** A reader may stop for so long. */
 const STALLED_MS = 30_000;
 /** Pictures, films and sound in a browser tab need no more than this. */
 const POLICY =
   "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox";
 
-export function mediaFile({ media, clock, clientIp }: MediaFileOptions) {
+export function mediaFile(options: MediaFileOptions) {
+  const { media, clock, clientIp, stalledMs = STALLED_MS } = options;
   const running = new Map<string, number>();
   let all = 0;
   return async (ctx: Context): Promise<void> => {
@@ -59,7 +61,7 @@ export function mediaFile({ media, clock, clientIp }: MediaFileOptions) {
     try {
       const bytes = await media.open(row, range ?? undefined);
       ctx.res.writeHead(status, headers);
-      await send(ctx, bytes);
+      await send(ctx, bytes, stalledMs);
     } finally {
       all -= 1;
       const left = running.get(address)! - 1;
@@ -129,10 +131,14 @@ function answer({ res }: Context, status: number, headers: Record<string, string
 }
 
 /** Reads no faster than the caller does. */
-async function send({ res }: Context, bytes: AsyncIterable<Buffer>): Promise<void> {
+async function send(
+  { res }: Context,
+  bytes: AsyncIterable<Buffer>,
+  stalledMs: number,
+): Promise<void> {
   for await (const chunk of bytes) {
     if (res.destroyed) return;
-    if (!res.write(chunk) && !(await drained(res))) {
+    if (!res.write(chunk) && !(await drained(res, stalledMs))) {
       res.destroy();
       return;
     }
@@ -141,7 +147,7 @@ async function send({ res }: Context, bytes: AsyncIterable<Buffer>): Promise<voi
 }
 
 /** Whether the caller goes on reading. */
-function drained(res: Context['res']): Promise<boolean> {
+function drained(res: Context['res'], stalledMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const end = (isDrained: boolean) => () => {
       clearTimeout(timer);
@@ -149,7 +155,7 @@ function drained(res: Context['res']): Promise<boolean> {
       resolve(isDrained);
     };
     const [onDrain, onClose] = [end(true), end(false)];
-    const timer = setTimeout(onClose, STALLED_MS);
+    const timer = setTimeout(onClose, stalledMs);
     res.on('drain', onDrain).on('close', onClose);
   });
 }
