@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { Catalogue } from '../../src/catalogue.ts';
 import { GAS_KEY, load, PAY_TO, SOLANA_GAS_KEY, SOLANA_PAY_TO } from '../support/config.ts';
+import { UPSTREAM_KEYS } from '../support/upstream-keys.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const schema = JSON.parse(read('config/farebox.schema.json'));
@@ -166,25 +167,6 @@ describe('config/example.env', () => {
     expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
   });
 });
-
-const UPSTREAM_KEYS: Record<string, string> = Object.fromEntries(
-  [
-    'OPENAI_API_KEY',
-    'OPENROUTER_API_KEY',
-    'ANTHROPIC_API_KEY',
-    'GEMINI_API_KEY',
-    'XAI_API_KEY',
-    'GROQ_API_KEY',
-    'TOGETHER_API_KEY',
-    'DEEPSEEK_API_KEY',
-    'MISTRAL_API_KEY',
-    'VENICE_API_KEY',
-    'ELEVENLABS_API_KEY',
-    'FAL_KEY',
-    'REPLICATE_API_TOKEN',
-    'ARK_API_KEY',
-  ].map((name) => [name, 'sk-one-12345']),
-);
 
 const SHIPPED = readdirSync(new URL('../../config/catalogue', import.meta.url))
   .filter((name) => name.endsWith('.yaml'))

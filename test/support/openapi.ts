@@ -60,11 +60,23 @@ function modern(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(modern);
   if (typeof schema !== 'object' || schema === null) return schema;
   const { nullable, ...rest } = schema as Record<string, unknown>;
-  const entries = Object.entries(rest).filter(([name]) => name !== 'example');
+  const entries = Object.entries(withBounds(rest)).filter(([name]) => name !== 'example');
   const plain: Record<string, unknown> = Object.fromEntries(
     entries.map(([name, value]) => [name, modern(value)]),
   );
   if (nullable !== true) return plain;
   const isTyped = ['type', 'anyOf', 'oneOf', 'allOf', '$ref'].some((name) => name in plain);
   return isTyped ? { anyOf: [plain, { type: 'null' }] } : { type: 'null' };
+}
+
+/** OpenAPI 3.0 says whether a bound is part of the range, JSON Schema has another bound for that. */
+function withBounds(schema: Record<string, unknown>): Record<string, unknown> {
+  const { maximum, minimum, ...rest } = schema;
+  const { exclusiveMaximum: isBelow, exclusiveMinimum: isAbove, ...plain } = rest;
+  if (typeof isBelow !== 'boolean' && typeof isAbove !== 'boolean') return schema;
+  return {
+    ...plain,
+    ...(maximum !== undefined && { [isBelow === true ? 'exclusiveMaximum' : 'maximum']: maximum }),
+    ...(minimum !== undefined && { [isAbove === true ? 'exclusiveMinimum' : 'minimum']: minimum }),
+  };
 }
