@@ -32,8 +32,8 @@ export async function createWays({ store, channels, limits, clock, log }: WaysOp
     stickyMs: limits.stickyMs,
   });
   const drift = new CostDrift({ clock, log });
-  const channelUsage = new ChannelUsage(store.reports);
   const keeper = new AttemptKeeper({ ledger, traffic, clock, log });
+  const channelUsage = new ChannelUsage(store.reports, keeper, clock);
   keeper.start();
   const stop = async () => {
     await keeper.stop();

@@ -41,9 +41,11 @@ export function mediaOutlay(
   try {
     // An order says itself in every unit; a list is about some of them.
     const priced = Object.entries(units).filter(([unit]) => rules?.has(unit));
-    listed = rules?.price(Object.fromEntries(priced), circumstances).amount ?? null;
+    if (rules && priced.length) {
+      listed = rules.price(Object.fromEntries(priced), circumstances).amount;
+    }
   } catch (error) {
-    // A unit that the operator wrote no cost for: then nobody knows.
+    // Circumstances that the operator wrote no cost for: then nobody knows.
     if (!(error instanceof RangeError)) throw error;
   }
   return outlay(listed, reportedUsd);

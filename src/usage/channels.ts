@@ -42,10 +42,14 @@ const MOST_PARTS = 5_000;
 
 export class ChannelUsage {
   readonly #read: Kysely<Tables>;
+  readonly #keeper: Pick<AttemptKeeper, 'pending'>;
+  readonly #clock: Clock;
 
   /** `read`: a connection on which a long statement keeps nobody waiting. */
-  constructor(read: Kysely<Tables>) {
+  constructor(read: Kysely<Tables>, keeper: Pick<AttemptKeeper, 'pending'>, clock: Clock) {
     this.#read = read;
+    this.#keeper = keeper;
+    this.#clock = clock;
   }
 
   /** By channel, over all of the span. */
@@ -88,7 +92,13 @@ export class ChannelUsage {
       .where('day', '<=', toDay)
       .groupBy('channel_id')
       .execute();
-    return new Map(rows.map(({ channel_id: id, ...counts }) => [id, counts]));
+    const found = new Map(rows.map(({ channel_id: id, ...counts }) => [id, counts as Attempts]));
+    const today = Math.floor(this.#clock.nowMs() / DAY_MS);
+    if (today < fromDay || today > toDay) return found;
+    for (const [id, counts] of this.#keeper.pending()) {
+      found.set(id, sum(found.get(id) ?? NONE, counts));
+    }
+    return found;
   }
 }
 
@@ -133,17 +143,10 @@ export class AttemptKeeper {
   }
 
   async keep(): Promise<void> {
-    const { ledger, traffic, clock } = this.#options;
+    const { ledger, clock } = this.#options;
     const day = Math.floor(clock.nowMs() / DAY_MS);
-    const rows = [...traffic.all()].flatMap(([channelId, { attempts, ended }]) => {
-      const now = { attempts, good: ended.good, sick: ended.sick, busy: ended.busy };
-      const before = this.#kept.get(channelId) ?? NONE;
-      // A channel that was taken out and put back counts from nothing again.
-      const since = before.attempts > attempts ? NONE : before;
-      this.#kept.set(channelId, now);
-      if (since.attempts === attempts && since.good === now.good) return [];
-      return [{ channel_id: channelId, day, ...difference(now, since) }];
-    });
+    const pending = this.pending();
+    const rows = Array.from(pending, ([id, counts]) => ({ channel_id: id, day, ...counts }));
     if (!rows.length) return;
     await ledger.write(async ({ db }) => {
       await db
@@ -159,16 +162,34 @@ export class AttemptKeeper {
         )
         .execute();
     });
+    for (const [id, counts] of pending) this.#kept.set(id, sum(this.#keptOf(id), counts));
+  }
+
+  /** What is not written down yet. */
+  pending(): Map<string, Attempts> {
+    const pending = new Map<string, Attempts>();
+    for (const [id, { attempts, ended }] of this.#options.traffic.all()) {
+      const now = { attempts, good: ended.good, sick: ended.sick, busy: ended.busy };
+      // A channel that was taken out and put back counts from nothing again.
+      if (this.#keptOf(id).attempts > attempts) this.#kept.delete(id);
+      const since = sum(now, this.#keptOf(id), -1);
+      if (Object.values(since).some((count) => count !== 0)) pending.set(id, since);
+    }
+    return pending;
+  }
+
+  #keptOf(id: string): Attempts {
+    return this.#kept.get(id) ?? NONE;
   }
 }
 
 const NONE: Attempts = { attempts: 0, good: 0, sick: 0, busy: 0 };
 
-function difference(now: Attempts, before: Attempts): Attempts {
+function sum(a: Attempts, b: Attempts, sign: 1 | -1 = 1): Attempts {
   return {
-    attempts: now.attempts - before.attempts,
-    good: now.good - before.good,
-    sick: now.sick - before.sick,
-    busy: now.busy - before.busy,
+    attempts: a.attempts + sign * b.attempts,
+    good: a.good + sign * b.good,
+    sick: a.sick + sign * b.sick,
+    busy: a.busy + sign * b.busy,
   };
 }

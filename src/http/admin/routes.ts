@@ -9,6 +9,7 @@ import {
   updateAccount,
 } from './accounts.ts';
 import { listChanges } from './audit.ts';
+import { channelCosts } from './channel-costs.ts';
 import { listChannels, switchChannel } from './channels.ts';
 import { adjustCredit, grantCredit, listAdjustments, reverseAdjustment } from './credit.ts';
 import { createAnyKey, getAnyKey, listAllKeys, revokeAnyKey, updateAnyKey } from './keys.ts';
@@ -47,6 +48,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
 
     ['get', '/admin/api/channels', listChannels(options)],
     ['patch', '/admin/api/channels/:id', switchChannel(options)],
+    ['get', '/admin/api/channels/:id/costs', channelCosts(options)],
 
     ['get', '/admin/api/payments', listPayments(options)],
     ['get', '/admin/api/payments/:id', getPayment(options)],
