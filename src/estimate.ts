@@ -76,7 +76,8 @@ export function estimate(
 }
 
 function requireModality(said: unknown, type: ModelConfig['type']): void {
-  if (said === null || said === type || MODALITIES[String(said)]?.includes(type)) return;
+  if (said === null || said === type) return;
+  if (typeof said === 'string' && MODALITIES[said]?.includes(type)) return;
   throw invalidField('modality', `must be ${type}, as this model is, or be left out`);
 }
 

@@ -126,6 +126,8 @@ function seconds(value: number | string): number {
 function modesOf(type: MediaType, rules: readonly Rule[]): InputMode[] {
   if (EDITS.has(type)) return ['image'];
   const said = named(rules, 'input_mode') as InputMode[];
+  const isHeard = type !== 'stt' && rules.some(({ unit }) => unit === 'input_second');
+  if (isHeard) said.push(type === 'video' ? 'video' : 'audio');
   if (!said.length) return type === 'video' ? ['text', 'image'] : [];
   const usual: InputMode[] = type === 'video' || type === 'image' ? ['text', 'image'] : ['text'];
   const isPriced = (mode: InputMode) =>

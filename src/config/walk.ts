@@ -91,6 +91,7 @@ function valuesOf({ type, params }: MediaModel, rules: Prices): Values {
   if (BY_PIXELS.some((unit) => rules.has(unit))) for (const fact of OF_PIXELS) depends.add(fact);
   if (BY_LENGTH.some((unit) => rules.has(unit))) depends.add('duration');
   if (rules.has('input_second') || rules.has('input_image')) depends.add('input_mode');
+  if (rules.has('input_image') && !params.inputModes.length) depends.add('input_images');
   const { audio, maxN } = params;
   const all: Values = {
     size: params.sizes,
@@ -101,6 +102,7 @@ function valuesOf({ type, params }: MediaModel, rules: Prices): Values {
     fps: params.fps,
     audio: audio === true ? [true, false] : audio === null ? [] : [audio === 'always'],
     input_mode: type === 'stt' || type === 'tts' ? [] : params.inputModes,
+    input_images: [0, params.maxInputImages],
     duration: lengthsOf(params, rules),
     n: around(rules.boundsOf('n')).filter((n) => n >= 1 && n <= maxN),
     input_tokens: around(rules.boundsOf('input_tokens')),

@@ -17,6 +17,7 @@ import {
   readText,
   readWhole,
   sourcesOf,
+  wrongField,
 } from './fields.ts';
 
 /** What of a request can decide its price. Absent: the caller said nothing. */
@@ -64,10 +65,9 @@ const FORBIDDEN: Record<string, readonly unknown[]> = {
 export function readAsked(type: MediaType, fields: Fields): Asked {
   const sources = sourcesOf(fields);
   if (type !== 'tts' && type !== 'stt') refuseForbidden(sources);
-  const size = agreed(sources, ['size', 'image_size'], readSize) ?? widthByHeight(sources);
   const asked: { [K in keyof Asked]: Asked[K] | undefined } = {
     n: agreed(sources, ['n', 'variants', 'num_images', 'num_outputs'], readWhole(MAX_N)),
-    size,
+    size: sizeOf(sources),
     resolution: agreed(sources, ['resolution'], readText),
     quality: agreed(sources, ['quality'], readText),
     aspect_ratio: agreed(sources, ['aspect_ratio', 'ratio'], readText),
@@ -114,10 +114,16 @@ function lengthsOf(type: MediaType, sources: readonly Fields[]) {
   };
 }
 
-function widthByHeight(sources: readonly Fields[]): string | undefined {
+function sizeOf(sources: readonly Fields[]): string | undefined {
+  const size = agreed(sources, ['size', 'image_size'], readSize);
   const width = agreed(sources, ['width'], readNumber);
   const height = agreed(sources, ['height'], readNumber);
-  return width === undefined || height === undefined ? undefined : `${width}x${height}`;
+  if (width === undefined && height === undefined) return size;
+  if (width === undefined) throw wrongField('width', 'must come with "height"');
+  if (height === undefined) throw wrongField('height', 'must come with "width"');
+  const pixels = `${width}x${height}`;
+  if (size === undefined || size === pixels) return pixels;
+  throw wrongField('width', 'must say the same as "size", or be left out');
 }
 
 /** What is sent along decides the mode; a mode that is named alone is believed, as in an estimate. */
