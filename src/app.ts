@@ -9,8 +9,7 @@ import { contractWalletVerifier } from './chains/contract-wallet.ts';
 import { createRail } from './chains/index.ts';
 import { secp256k1Engine } from './chains/secp256k1.ts';
 import { Byok } from './chat/byok.ts';
-import { Chat } from './chat/chat.ts';
-import { EMBEDDINGS } from './chat/kinds.ts';
+import { createChats } from './chat/chats.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { ChannelConfig, Config } from './config/config.ts';
 import { type DemoUpstream, startDemoUpstream } from './demo-upstream.ts';
@@ -42,6 +41,7 @@ import { History } from './usage/history.ts';
 import { RollUp } from './usage/roll-up.ts';
 import { Usage } from './usage/usage.ts';
 import { Vault } from './vault.ts';
+import type { Tasks } from './tasks/tasks.ts';
 import type { Webhooks } from './webhooks/webhooks.ts';
 
 export interface Overrides {
@@ -65,6 +65,7 @@ export interface App {
   payouts: Payouts;
   media: MediaStore;
   webhooks: Webhooks;
+  tasks: Tasks;
   /** Every route, with who may call it. */
   routes: readonly RouteEntry[];
   /** Of the operator's site. */
@@ -135,6 +136,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     payouts,
     media: parts.media,
     webhooks: parts.webhooks,
+    tasks: parts.tasks,
     routes: http.routes,
     pages: http.pages,
     sessions: parts.sessions,
@@ -207,8 +209,7 @@ async function createParts(
   const byok = new Byok({ vault, routing, fee: config.byok });
   const money = { ledger, catalogue, quotes, creditUsd };
   const path = { ...money, byok, routing, upstream, drift, limits, clock, log };
-  const chat = new Chat(path);
-  const embeddings = new Chat({ ...path, kind: EMBEDDINGS });
+  const chats = createChats(path);
 
   const { payments, payouts } = await createPayments(config, tools, store);
   const operator = { ...operatorParts(ledger, config), ...ways.forOperator };
@@ -237,8 +238,7 @@ async function createParts(
     spending,
     ...signInParts(config, clock, store, origins),
     payments,
-    chat,
-    embeddings,
+    chats,
     audio: audioPaths(path),
     catalogue,
     idempotency,

@@ -145,6 +145,14 @@ export class Chat {
     }
   }
 
+  /** How much input a request is counted as. Errors: as `check`, but for money. */
+  inputTokens(body: Buffer): number {
+    const parsed = this.kind.parse(body);
+    const entry = this.#ofKind(this.#options.catalogue.entry(parsed.request.model));
+    requirePriced(parsed.media, entry);
+    return planRequest(parsed, entry).inputTokens;
+  }
+
   /** What this very request may cost, for its 402; null where it cannot be priced. `wholeBytes`: see Offer. Never throws. */
   price(
     body: Buffer,

@@ -1,4 +1,5 @@
-/** POST /chat/completions of both dialects: the request handed to the chat, and its raw answer. */
+/** POST /chat/completions and its like, in every dialect: the request handed to the chat, and its raw answer. */
+import type { IncomingMessage } from 'node:http';
 import type { Chat } from '../chat/chat.ts';
 import type { ChatReply } from '../chat/call.ts';
 import type { Principal } from '../auth/principal.ts';
@@ -21,7 +22,12 @@ export function chatOffer(chat: Chat): Offer {
   };
 }
 
-export function chatRoute(chat: Chat, options: StepOptions) {
+/** `headers`: of the caller's, what an upstream of the same dialect is to see. */
+export function chatRoute(
+  chat: Chat,
+  options: StepOptions,
+  headers?: (request: IncomingMessage) => Record<string, string>,
+) {
   return async (ctx: Context): Promise<void> => {
     const { principal, requestId, dialect, body, keep } = ctx.state;
     const reply = replyOver(ctx);
@@ -31,7 +37,8 @@ export function chatRoute(chat: Chat, options: StepOptions) {
       requestId,
       body,
       mode: budgetMode(ctx) ?? usualMode(principal),
-      dialect: dialect === 'v1' ? 'v1' : 'venice',
+      dialect: dialect === 'venice' ? 'venice' : 'v1',
+      ...(headers && { headers: headers(ctx.req) }),
       maxCredits: maxCredits(ctx),
       quoteId: quoteId(ctx),
       minimumAvailable: minimumOf(ctx, options.config),

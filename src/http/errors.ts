@@ -1,8 +1,9 @@
 /** The one boundary where an error's code becomes a status and a body; a new code does not compile without a line here. */
 import { AppError, type ErrorCode } from '../errors.ts';
+import { anthropicError } from './anthropic/error-body.ts';
 
 /** `x402` is Venice's dialect as its top-up route speaks it: there `error` is the code, and `message` the text. */
-export type Dialect = 'v1' | 'venice' | 'x402';
+export type Dialect = 'v1' | 'venice' | 'x402' | 'anthropic';
 
 interface Face {
   status: number;
@@ -320,6 +321,10 @@ export function errorAnswer(error: AppError, dialect: Dialect, requestId: string
     case 'v1': {
       const inner = { message, type: 'gateway_error', code: v1, ...details };
       return { status, headers, body: { error: inner } };
+    }
+    case 'anthropic': {
+      const inner = { message, code: v1, ...details };
+      return { status, headers, body: anthropicError(status, inner, requestId) };
     }
     case 'x402':
       return { status, headers, body: { error: venice, message, code: venice, ...details } };

@@ -5,7 +5,7 @@ import type { AudioPaths } from '../audio/paths.ts';
 import type { Web3Keys } from '../auth/web3-key.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Byok } from '../chat/byok.ts';
-import type { Chat } from '../chat/chat.ts';
+import type { Chats } from '../chat/chats.ts';
 import { AppError } from '../errors.ts';
 import type { MediaStore } from '../media/store.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -22,7 +22,8 @@ import type { AdminOptions } from './admin/options.ts';
 import { getMetrics } from './admin/metrics.ts';
 import { adminRoutes } from './admin/routes.ts';
 import { audioShops } from './audio.ts';
-import { chatOffer, chatRoute } from './chat-route.ts';
+import { countTokens } from './anthropic/count-tokens.ts';
+import { chatShops } from './chat-shops.ts';
 import { authPage } from './discovery/auth-page.ts';
 import { openapi } from './discovery/openapi.ts';
 import { inTurn, type Step } from './in-turn.ts';
@@ -31,7 +32,6 @@ import { whileSound } from './limits.ts';
 import { modelRoutes } from './models.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { siteRoutes, type SiteOptions } from './page/routes.ts';
-import { payable } from './payable.ts';
 import { type Context, type Next, sendJson, type State } from './request.ts';
 import { authenticate, type StepOptions, whileOpen } from './steps.ts';
 import {
@@ -59,8 +59,7 @@ import { balance, payment, transactions } from './x402/wallet.ts';
 
 export interface RouterOptions
   extends StepOptions, AdminOptions, Omit<SiteOptions, keyof StepOptions> {
-  chat: Chat;
-  embeddings: Chat;
+  chats: Chats;
   spending: KeySpending;
   web3Keys: Web3Keys;
   catalogue: Catalogue;
@@ -104,10 +103,6 @@ export function createRouter(options: RouterOptions): Routes {
   const open = whileOpen(options);
   const signedIn = authenticate(options);
   const sound = whileSound(options);
-  const chatPaid = payable(options, chatOffer(options.chat));
-  const chat = chatRoute(options.chat, options);
-  const embeddingsPaid = payable(options, chatOffer(options.embeddings));
-  const embeddings = chatRoute(options.embeddings, options);
   const { catalogue } = options;
   const table: RouteEntry[] = [];
   const shops = new Map<string, Step>();
@@ -132,12 +127,6 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/media/:id/:token/:name', null, open, mediaFile(options));
   for (const [method, path, operation] of webhookRoutes(options)) serve(method, path, operation);
 
-  on('post', '/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
-  on('post', '/api/v1/chat/completions', 'infer', open, signedIn, sound, chatPaid, chat);
-  on('post', '/api/chat', 'infer', open, signedIn, sound, chatPaid, chat);
-  on('post', '/v1/embeddings', 'infer', open, signedIn, sound, embeddingsPaid, embeddings);
-  on('post', '/api/v1/embeddings', 'infer', open, signedIn, sound, embeddingsPaid, embeddings);
-
   for (const prefix of ['/x402', '/v1/x402', '/api/v1/x402']) {
     on('post', `${prefix}/top-up`, null, open, topUp(options));
     on('get', `${prefix}/balance/:wallet`, 'wallet.read', open, balance(options));
@@ -148,9 +137,11 @@ export function createRouter(options: RouterOptions): Routes {
     serve('get', `${prefix}/payouts/:id`, getOwnPayout(options));
   }
 
-  for (const [path, paid, make] of [...audioShops(options), ...taskShops(options)]) {
+  const sold = [...chatShops(options), ...audioShops(options), ...taskShops(options)];
+  for (const [path, paid, make] of sold) {
     on('post', path, 'infer', open, signedIn, sound, paid, make);
   }
+  on('post', '/v1/messages/count_tokens', null, open, countTokens(options));
   for (const [method, path, operation] of taskRoutes(options)) serve(method, path, operation);
 
   serve('post', '/v1/credits/estimate', creditsEstimate(options));

@@ -14,7 +14,7 @@ import type { RequestCounts } from '../metrics/requests.ts';
 import { type PaymentHeader, readPaymentHeader } from '../payments/header.ts';
 import type { Deposited, Payments } from '../payments/payments.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
-import { errorAnswer, toAppError } from './errors.ts';
+import { type Dialect, errorAnswer, toAppError } from './errors.ts';
 import { type GuardOptions, orFlood, requireNoFlood } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { type Context, discardRest, type Next, sendJson } from './request.ts';
@@ -49,7 +49,7 @@ export function boundary(options: StepOptions) {
     ctx.respond = false;
     const url = req.url ?? '/';
     state.requestId = newId('req');
-    state.dialect = url.startsWith('/api/') || url.startsWith('/x402') ? 'venice' : 'v1';
+    state.dialect = dialectOf(url);
     state.origin = options.origins.dialled(req.headers.host);
     state.headers = {
       'x-request-id': state.requestId,
@@ -81,6 +81,11 @@ function countRequest(ctx: Context, { requests }: StepOptions, ms: number): void
   const matched = typeof route === 'string' ? route : undefined;
   requests.request(shop ?? matched, ctx.res.statusCode);
   if (shop !== undefined) requests.took(shop, ms);
+}
+
+function dialectOf(url: string): Dialect {
+  if (url.startsWith('/api/') || url.startsWith('/x402')) return 'venice';
+  return url.startsWith('/v1/messages') ? 'anthropic' : 'v1';
 }
 
 function notFound(ctx: Context): AppError {

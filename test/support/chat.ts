@@ -6,6 +6,7 @@ import { Catalogue } from '../../src/catalogue.ts';
 import type { ChatCall } from '../../src/chat/call.ts';
 import { Byok } from '../../src/chat/byok.ts';
 import { Chat } from '../../src/chat/chat.ts';
+import type { Kind } from '../../src/chat/kinds.ts';
 import type { ChannelConfig, TokenModel } from '../../src/config/config.ts';
 import { AppError } from '../../src/errors.ts';
 import type { Log, LogFields } from '../../src/log.ts';
@@ -71,6 +72,8 @@ export function channel(baseUrl: string, more: Partial<ChannelConfig> = {}): Cha
 }
 
 export interface RigOptions {
+  /** What is sold; chats by default. */
+  kind?: Kind;
   channel?: Partial<ChannelConfig>;
   model?: Partial<TokenModel>;
   limits?: Partial<{ sseLineBytes: number; sseKeepAliveMs: number; upstreamBodyBytes: number }>;
@@ -156,6 +159,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const fee = { percent: '0', perRequest: ZERO_USD };
   const vault = new Vault(ledger, store.masterKey.values);
   const chat = new Chat({
+    ...(options.kind && { kind: options.kind }),
     byok: new Byok({ vault, routing, fee }),
     ledger,
     quotes,

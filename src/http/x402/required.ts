@@ -106,7 +106,7 @@ export function credentialsRequired(
     },
   };
   const error = new AppError('payment_required', message);
-  const said = dialect === 'v1' ? { error: v1Error(message, 'payment_required') } : {};
+  const said = isVenice(dialect) ? {} : errorMembers(dialect, message, 'payment_required');
   return new PaymentRequired(error, { ...whole, ...said, authOptions }, encoded(whole));
 }
 
@@ -136,16 +136,21 @@ export function balanceRequired(
     siwxChallenge: { info: challenge.info, supportedChains: challenge.supportedChains },
   };
   const whole = paymentRequired(options, asked, list, message);
-  const body =
-    dialect === 'v1'
-      ? { ...whole, ...facts, error: v1Error(message, 'insufficient_credits') }
-      : { error: 'Payment required', code: 'PAYMENT_REQUIRED', ...facts };
+  const body = isVenice(dialect)
+    ? { error: 'Payment required', code: 'PAYMENT_REQUIRED', ...facts }
+    : { ...whole, ...facts, ...errorMembers(dialect, message, 'insufficient_credits') };
   const error = new AppError('insufficient_balance', message);
   return new PaymentRequired(error, body, list.length ? encoded(whole) : null);
 }
 
-function v1Error(message: string, code: string) {
-  return { message, type: 'gateway_error', code };
+function isVenice(dialect: Dialect): boolean {
+  return dialect === 'venice' || dialect === 'x402';
+}
+
+/** What says that it is an error, in the dialect's own words; x402's members stand beside it. */
+function errorMembers(dialect: Dialect, message: string, code: string) {
+  if (dialect !== 'anthropic') return { error: { message, type: 'gateway_error', code } };
+  return { type: 'error', error: { type: 'billing_error', message, code } };
 }
 
 function instructions(config: PaymentsConfig, [first]: PaymentRequirements[]) {
