@@ -1,4 +1,5 @@
 /** The program and its subcommands; the only file that touches `process`. */
+import { spawn } from 'node:child_process';
 import { enableCompileCache } from 'node:module';
 import { type Command, exitCodeOf, explain } from './cli/command.ts';
 import type { serve } from './cli/serve.ts';
@@ -23,6 +24,8 @@ Each takes --help and --json, and exits with 1 when it fails, 2 when it was call
 const SAME_SIGNAL_MS = 1_000;
 /** Longer than the longest drain that makes sense. */
 const STOP_MS = 120_000;
+/** Of what a process of ours says, kept for the log. */
+const MAX_COMPLAINT = 4_096;
 
 const [name = 'serve', ...rest] = process.argv.slice(2);
 const isHelp = rest.includes('--help') || rest.includes('-h');
@@ -32,6 +35,7 @@ const command: Command = {
   environment: process.env,
   cwd: process.cwd(),
   pid: process.pid,
+  runSelf,
   print: (line) => void process.stdout.write(`${line}\n`),
   log: (line) => void process.stderr.write(line),
 };
@@ -140,6 +144,26 @@ function runUntilSignal(start: typeof runDemo): Promise<boolean> {
     json: isJson,
     write: (text) => void process.stdout.write(text),
     signal: stop.signal,
+  });
+}
+
+/** The program again, with another command; what it says on standard error is its complaint. */
+function runSelf(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<{ code: number | null; complaint: string }> {
+  return new Promise((resolve, reject) => {
+    const own = process.argv[1] === undefined ? [] : [process.argv[1]];
+    const child = spawn(process.execPath, [...own, ...args], {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let complaint = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      if (complaint.length < MAX_COMPLAINT) complaint += chunk.toString();
+    });
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, complaint }));
   });
 }
 

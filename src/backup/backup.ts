@@ -7,6 +7,8 @@ import { DATABASE_FILE, HEAD_FILE } from '../ledger/store.ts';
 import { type BackupFile, pack } from './archive.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
+/** In the environment, where other users of the machine do not see it. */
+export const PASSPHRASE = 'FAREBOX_BACKUP_PASSPHRASE';
 const MASTER_KEY_FILE = 'master.key';
 const SETTINGS_FILE = 'farebox.yaml';
 

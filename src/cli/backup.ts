@@ -2,9 +2,10 @@
 import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { makeBackup } from '../backup/backup.ts';
+import { makeBackup, PASSPHRASE } from '../backup/backup.ts';
 import { restoreBackup } from '../backup/restore.ts';
 import { systemClock } from '../clock.ts';
+import { SHORTEST_PASSPHRASE } from '../config/backups.ts';
 import { loadConfig } from '../config/load.ts';
 import { DATABASE_FILE } from '../ledger/store.ts';
 import { type Command, UsageError } from './command.ts';
@@ -18,10 +19,6 @@ export const RESTORE_HELP = `farebox restore FILE [--accept-rollback] [--json]
 Puts a backup in the place of the ledger in DATA_DIR, on which no server may run. What is there is set aside, not deleted.
 A backup that is older than the directory's ledger is refused without --accept-rollback. Payments made since the backup
 are read from the chain at the next start, and credited once.`;
-
-/** In the environment, where other users of the machine do not see it. */
-const PASSPHRASE = 'FAREBOX_BACKUP_PASSPHRASE';
-const SHORTEST_PASSPHRASE = 12;
 
 export async function backup(command: Command): Promise<true> {
   const { file, values } = read(command, BACKUP_HELP);

@@ -1,4 +1,5 @@
 /** What every subcommand is given, so that main.ts alone touches the process; and how what goes wrong is said. */
+import type { RunSelf } from '../backup/schedule.ts';
 import type { ConfigError } from '../config/fault.ts';
 import type { Environment } from '../config/environment.ts';
 import { AppError } from '../errors.ts';
@@ -8,6 +9,8 @@ export interface Command {
   environment: Environment;
   cwd: string;
   pid: number;
+  /** Runs a command of this program in a process of its own; see backup/schedule.ts. */
+  runSelf: RunSelf;
   /** A line for people or programs, on standard output. */
   print(line: string): void;
   /** A log line, on standard error. */

@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import { parseArgs } from 'node:util';
 import { type App, createApp } from '../app.ts';
+import { BackupSchedule } from '../backup/schedule.ts';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -33,6 +34,10 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
   await using started = new AsyncDisposableStack();
   const app = await createApp(config, { log, pid: command.pid, onFatal });
   started.defer(() => app.close());
+  const { runSelf } = command;
+  const backups = new BackupSchedule({ config: config.backups, runSelf, clock: systemClock, log });
+  backups.start();
+  started.defer(() => backups.stop());
   const control = await startControl(config.dataDir, app.store, log);
   if (control) started.use(control);
   const port = await app.listen();

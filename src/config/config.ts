@@ -28,6 +28,7 @@ export interface Config {
   limits: LimitsConfig;
   creditUsd: NanoUsd;
   media: MediaConfig;
+  backups: BackupsConfig;
   webhooks: WebhooksConfig;
   /** What a request costs that goes over a key of its owner's own, instead of the price. */
   byok: ByokFee;
@@ -44,6 +45,19 @@ export interface MediaConfig {
   /** Of one result. */
   maxBytes: number;
   /** Null without a bucket; also there while `store` is disk, so that what is in it can still be had. */
+  s3: S3Config | null;
+}
+
+/** Those that the server makes by itself. */
+export interface BackupsConfig {
+  /** 0: none. */
+  everyMs: number;
+  keep: number;
+  /** Absolute. */
+  directory: string;
+  /** Null: not encrypted, and without the master key. */
+  passphrase: string | null;
+  /** Where each goes besides; null: nowhere else. */
   s3: S3Config | null;
 }
 

@@ -16,6 +16,7 @@ import {
 } from './environment.ts';
 import { Faults } from './fault.ts';
 import { fillVariables, findFile, parseFile, type ReadFile, readText } from './file.ts';
+import { readBackups } from './backups.ts';
 import { readMedia, readWebhooks } from './media.ts';
 import { readModels } from './models.ts';
 import { readNetworks } from './networks.ts';
@@ -24,6 +25,7 @@ import type { RawFile } from './raw.ts';
 import { demoChannels, readDemo } from './sandbox.ts';
 import { applySchema } from './schema.ts';
 import { readLimits, readServer, readSiwx } from './server.ts';
+import { folderOf, withTasks } from './tasks.ts';
 import { channelsFrom, checkRpcNames, networksFrom } from './zero.ts';
 
 export { ConfigError } from './fault.ts';
@@ -43,7 +45,9 @@ export function loadConfig(environment: Environment, options: LoadOptions): Conf
   const dataDir = readDataDir(environment, options.cwd, faults);
   const readFile = options.readFile ?? readText;
   const file = findFile(environment, { cwd: options.cwd, dataDir, readFile }, faults);
-  const given = file === null ? {} : parseFile(file, faults);
+  const written = file === null ? {} : parseFile(file, faults);
+  const folder = folderOf(file, options.cwd);
+  const given = withTasks(written, { folder, readFile }, faults);
   const data = completed(given, { mode, environment, faults, notes });
   const payments = data['payments'];
   const givenAmounts = new Set(
@@ -70,6 +74,7 @@ export function loadConfig(environment: Environment, options: LoadOptions): Conf
     limits: readLimits(raw.limits),
     creditUsd: readCredit(raw, faults),
     media: readMedia(raw, faults),
+    backups: readBackups(raw, dataDir, faults),
     webhooks: readWebhooks(raw, { mode, host: listen.host }, faults),
     ...(mode === 'sandbox' && { demo: readDemo(environment, faults) }),
     byok: { percent: raw.byok.fee_percent, perRequest: parseUsd(raw.byok.fee_usd_per_request) },

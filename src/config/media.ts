@@ -1,5 +1,5 @@
 /** `media` and `webhooks`: where results are kept, and where callbacks may lead. */
-import type { MediaConfig, Mode, ServerConfig, WebhooksConfig } from './config.ts';
+import type { MediaConfig, Mode, S3Config, ServerConfig, WebhooksConfig } from './config.ts';
 import { secretProblem } from './environment.ts';
 import type { Faults, Path } from './fault.ts';
 import type { RawFile, RawS3 } from './raw.ts';
@@ -26,7 +26,7 @@ export function readMedia({ media: raw }: RawFile, faults: Faults): MediaConfig 
   };
 }
 
-function readS3(raw: RawS3, path: Path, faults: Faults): NonNullable<MediaConfig['s3']> {
+export function readS3(raw: RawS3, path: Path, faults: Faults): S3Config {
   const { bucket = '', endpoint = '', region, prefix } = raw;
   const problem = raw.endpoint === undefined ? null : urlProblem(endpoint);
   if (problem !== null) faults.add([...path, 'endpoint'], problem);

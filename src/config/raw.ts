@@ -3,6 +3,7 @@
  * that the rest can still be checked. Hence everything without a default may be missing.
  */
 import type { InputMode, ModelConfig, ReportedCost, Verdict, VideoDialect } from './config.ts';
+import type { TaskHttp } from './task-http.ts';
 
 export interface RawFile {
   server: {
@@ -31,6 +32,13 @@ export interface RawFile {
     rates: Record<string, RawTier | undefined>;
     failed_requests: { count: number; seconds: number };
     floods: { unauthorized_per_minute: number; payment_required_per_minute: number };
+  };
+  backups: {
+    every_hours: number;
+    keep: number;
+    directory: string | null;
+    passphrase: string | null;
+    s3?: RawS3;
   };
   media: {
     store: 'disk' | 's3';
@@ -111,6 +119,7 @@ export interface RawChannel {
   responses?: boolean;
   reported_cost?: ReportedCost | 'none';
   dialect?: VideoDialect;
+  task?: TaskHttp;
   timeout: { first_byte_ms: number; idle_ms: number; total_ms: number };
   on_disconnect: 'abort' | 'drain';
   output_limit_field?: 'max_tokens' | 'max_completion_tokens';

@@ -138,10 +138,11 @@ describe('config/farebox.example.yaml', () => {
   });
 
   it('shows every setting', () => {
-    const shown = JSON.stringify(parse(example));
+    // Some stand in comments: they need a bucket, or a secret.
+    const shown = (key: string) => new RegExp(`[ {#]${key}:|^${key}:`, 'm').test(example);
     const blocks = Object.entries<{ properties?: object }>(schema.properties);
     for (const [name, { properties = {} }] of blocks) {
-      for (const key of [name, ...Object.keys(properties)]) expect(shown).toContain(`"${key}":`);
+      for (const key of [name, ...Object.keys(properties)]) expect(shown(key), key).toBe(true);
     }
   });
 });
