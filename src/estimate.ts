@@ -4,13 +4,15 @@
  */
 import { type Catalogue, type CatalogueEntry, type TokenEntry } from './catalogue.ts';
 import { readCredits } from './chat/budget.ts';
-import { canonicalBody, planRequest } from './chat/plan.ts';
+import { requestIn } from './chat/bodies.ts';
+import { requirePriced } from './chat/media.ts';
+import { planRequest } from './chat/plan.ts';
 import { invalidField, parseRequest } from './chat/request.ts';
 import type { ModelConfig } from './config/config.ts';
 import { type NanoUsd, nanoUsd, ZERO_USD } from './money.ts';
 import { estimateOrder, largestLength, largestNumber, quotedOrder } from './orders/estimate.ts';
 import type { Scalar } from './pricing/rules.ts';
-import { affordableOutput, ceilingOf, priceOf } from './pricing/tokens.ts';
+import { affordableOutput, ceilingOf, type InputKinds, priceOf, TEXT } from './pricing/tokens.ts';
 import type { Quoted } from './quotes.ts';
 
 /** For an estimate without a prompt. */
@@ -106,11 +108,12 @@ function media(fields: EstimateFields, entry: Extract<CatalogueEntry, { kind: 'm
 function tokens(fields: EstimateFields, entry: TokenEntry): Found {
   const { model, price } = entry;
   const assumed: Record<string, number | string> = {};
-  const input = inputTokensOf(fields, entry, assumed);
+  const counted = inputOf(fields, entry, assumed);
+  const { input, kinds } = counted;
   const choices = whole(fields, 'n', MAX_CHOICES) ?? 1;
   const limit = outputLimitOf(fields, entry, assumed);
   const usual = Math.min(limit, model.defaultOutput) * choices;
-  const max = ceilingOf(price, input, limit * choices);
+  const max = ceilingOf(price, input, limit * choices, kinds);
   // What the upstream's word prices is at most the ceiling, and nobody knows more.
   const rates = price.upstream ? price.upstream.rules : price;
   const cost = (outputTokens: number, cachedInputTokens: number, unknown: NanoUsd) => {
@@ -130,7 +133,7 @@ function tokens(fields: EstimateFields, entry: TokenEntry): Found {
     assumed,
     quoted: { kind: 'tokens', model: model.id, priceVersion: price.version, max, ...counts },
     largest: (available) => ({
-      max_tokens: largestOutput(entry, { input, choices }, available),
+      max_tokens: largestOutput(entry, { ...counted, choices }, available),
     }),
   };
 }
@@ -138,33 +141,41 @@ function tokens(fields: EstimateFields, entry: TokenEntry): Found {
 /** The largest output limit that this much money covers for every choice; null where not even the input is covered. */
 function largestOutput(
   { model, price }: TokenEntry,
-  { input, choices }: { input: number; choices: number },
+  { input, kinds, choices }: Input & { choices: number },
   available: NanoUsd,
 ): number | null {
-  if (ceilingOf(price, input, 0) > available) return null;
-  const most = affordableOutput(price, input, available);
+  if (ceilingOf(price, input, 0, kinds) > available) return null;
+  const most = affordableOutput(price, input, available, kinds);
   return Math.min(model.maxOutput, Math.floor(most / choices));
 }
 
-function inputTokensOf(
+interface Input {
+  /** Tokens. */
+  input: number;
+  kinds: InputKinds;
+}
+
+function inputOf(
   fields: EstimateFields,
   entry: TokenEntry,
   assumed: Record<string, number | string>,
-): number {
+): Input {
   const said = whole(fields, 'input_tokens', MAX_INPUT_TOKENS);
-  if (said !== null) return said;
-  if (fields['messages'] !== undefined) {
-    // A chat request as it would be sent.
-    const body = canonicalBody(Buffer.from(JSON.stringify(fields)));
-    return planRequest(parseRequest(body), entry).inputTokens;
+  if (said !== null) return { input: said, kinds: TEXT };
+  const request = entry.model.type === 'text' ? requestIn(fields) : null;
+  if (request) {
+    requirePriced(request.media, entry);
+    const { inputTokens: input, kinds } = planRequest(request, entry);
+    return { input, kinds };
   }
   const prompt = fields['prompt'] ?? fields['input'];
   if (prompt !== undefined) {
-    const request = { model: 'x', messages: [{ role: 'user', content: JSON.stringify(prompt) }] };
-    return planRequest(parseRequest(Buffer.from(JSON.stringify(request))), entry).inputTokens;
+    const text = { model: 'x', messages: [{ role: 'user', content: JSON.stringify(prompt) }] };
+    const { inputTokens } = planRequest(parseRequest(Buffer.from(JSON.stringify(text))), entry);
+    return { input: inputTokens, kinds: TEXT };
   }
   assumed['input_tokens'] = USUAL_INPUT_TOKENS;
-  return USUAL_INPUT_TOKENS;
+  return { input: USUAL_INPUT_TOKENS, kinds: TEXT };
 }
 
 function outputLimitOf(

@@ -279,7 +279,7 @@ export interface InputKinds {
   mayCacheLong: boolean;
 }
 
-const TEXT: InputKinds = { audioTokens: 0, mayCacheLong: false };
+export const TEXT: InputKinds = { audioTokens: 0, mayCacheLong: false };
 
 /**
  * The most that these counts can cost: the upstream decides what it caches, how much it thinks, and, counting the input itself, in
