@@ -213,7 +213,11 @@ class SpeechRun implements UpstreamSink {
     };
     const bill = billFor(this.#job, measured, { isEstimated: false });
     await settlement.finish(bill, () => ({ head: null, bytes: Buffer.alloc(0) }));
+    if (ending === 'left') {
+      call.reply.destroy();
+      return 'unknown';
+    }
     if (!this.#isGone) call.reply.end();
-    return ending === 'whole' ? 'good' : 'unknown';
+    return 'good';
   }
 }

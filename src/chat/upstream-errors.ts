@@ -1,6 +1,7 @@
 /** An upstream's refusal in our words: its own credentials, bills and keys never reach a caller. */
 import type { ChannelConfig, Verdict } from '../config/config.ts';
 import { AppError } from '../errors.ts';
+import { isFields } from '../providers/openai-usage.ts';
 import type { Measured } from '../providers/provider.ts';
 import { redact } from '../providers/redact.ts';
 import { retryAfter } from '../providers/retry-after.ts';
@@ -90,7 +91,8 @@ function messageOf(body: Buffer): string {
     const error = answer?.['error'] ?? answer;
     if (typeof error === 'string') return error;
     const { message, detail } = error as Record<string, unknown>;
-    const text = message ?? detail;
+    // ElevenLabs says it one step further in.
+    const text = message ?? (isFields(detail) ? detail['message'] : detail);
     return typeof text === 'string' ? text : '';
   } catch {
     return '';

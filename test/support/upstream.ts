@@ -47,7 +47,7 @@ export async function startUpstream(usual: Behaviour = whole()): Promise<TestUps
         path: incoming.url ?? '',
         headers: incoming.headers,
         body,
-        json: JSON.parse(body.toString()) as Record<string, unknown>,
+        json: parsed(body),
         closed,
       };
       requests.push(request);
@@ -76,6 +76,15 @@ export async function startUpstream(usual: Behaviour = whole()): Promise<TestUps
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Of a form there is none. */
+function parsed(body: Buffer): Record<string, unknown> {
+  try {
+    return JSON.parse(body.toString()) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
 }
 
 export const USAGE = { prompt_tokens: 20, completion_tokens: 5, total_tokens: 25 };
