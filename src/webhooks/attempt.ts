@@ -4,7 +4,7 @@ import { RefusedUrl } from '../outbound.ts';
 import { sign } from './signature.ts';
 
 /** From the first packet to the last byte that is looked at. */
-const TIMEOUT_MS = 15_000;
+export const TIMEOUT_MS = 15_000;
 /** Of the answer; what it says is not kept, only its end is waited for so long. */
 const MAX_ANSWER_BYTES = 4_096;
 const USER_AGENT = 'Farebox-Webhooks/1';
@@ -15,6 +15,7 @@ export interface Attempt {
   body: Buffer;
   secrets: readonly string[];
   nowMs: number;
+  timeoutMs: number;
   signal: AbortSignal;
 }
 
@@ -30,7 +31,7 @@ export interface AttemptResult {
 /** Never throws, but for `signal`. */
 export async function attemptDelivery(
   outbound: Outbound,
-  { id, url, body, secrets, nowMs, signal }: Attempt,
+  { id, url, body, secrets, nowMs, timeoutMs, signal }: Attempt,
 ): Promise<AttemptResult> {
   try {
     const answer = await outbound.request({
@@ -42,7 +43,7 @@ export async function attemptDelivery(
         ...sign(secrets, id, nowMs, body),
       },
       body,
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs,
       signal,
     });
     await readSome(answer.body);

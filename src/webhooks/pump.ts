@@ -6,7 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { MediaStore } from '../media/store.ts';
 import type { Outbound } from '../outbound.ts';
-import { attemptDelivery, type AttemptResult } from './attempt.ts';
+import { attemptDelivery, type AttemptResult, TIMEOUT_MS } from './attempt.ts';
 import { type Lane, laneName, Lanes, MOST_AT_ONCE } from './lanes.ts';
 import { dueLanes, dueOfLane } from './rows.ts';
 import { LAST_ATTEMPT_MS, waitMs } from './schedule.ts';
@@ -22,6 +22,8 @@ export interface PumpOptions {
   clock: Clock;
   log: Log;
   random?: () => number;
+  /** Of one attempt; 15 s by default. */
+  timeoutMs?: number;
 }
 
 const EVERY_MS = 1_000;
@@ -38,6 +40,8 @@ export class Pump {
   readonly #lanes: Lanes;
   readonly #queue = new PQueue({ concurrency: MOST_AT_ONCE });
   readonly #underWay = new Set<string>();
+  /** Since the rows that are looked at were asked for: they may say that it is due still. */
+  readonly #endedMeanwhile = new Set<string>();
   readonly #stopping = new AbortController();
   /** Lanes whose turn comes next, each once: those of the last look, and those that have just ended a delivery. */
   readonly #next = new Map<string, Lane>();
@@ -81,7 +85,9 @@ export class Pump {
       this.wake();
       while (this.#working) await this.#working;
       await this.#queue.onIdle();
-    } while (this.#begun > before);
+      // Each that ended has given its turn on.
+      while (this.#working) await this.#working;
+    } while (this.#begun > before || this.#underWay.size > 0);
   }
 
   #work(): void {
@@ -120,12 +126,13 @@ export class Pump {
 
   async #begin(lane: Lane, room: number): Promise<void> {
     const { ledger, clock } = this.#options;
+    this.#endedMeanwhile.clear();
     // Those under way are due as well, until their end is written.
     const rows = await dueOfLane(ledger.read, lane, clock.nowMs(), room + MOST_AT_ONCE);
     let left = room;
     for (const row of rows) {
       if (left === 0) return;
-      if (this.#underWay.has(row.id)) continue;
+      if (this.#underWay.has(row.id) || this.#endedMeanwhile.has(row.id)) continue;
       const isRetry = row.attempts > 0;
       if (isRetry && !this.#lanes.roomForRetry()) continue;
       left -= 1;
@@ -147,6 +154,7 @@ export class Pump {
       }
     } finally {
       this.#underWay.delete(row.id);
+      this.#endedMeanwhile.add(row.id);
       end(isGood);
       this.#next.set(laneName(lane), lane);
       this.#work();
@@ -155,7 +163,7 @@ export class Pump {
 
   /** Whether it was delivered. */
   async #attempt(row: DeliveryRow): Promise<boolean> {
-    const { outbound, secrets, clock } = this.#options;
+    const { outbound, secrets, clock, timeoutMs = TIMEOUT_MS } = this.#options;
     const nowMs = clock.nowMs();
     if (nowMs - row.since > LAST_ATTEMPT_MS) {
       await this.#giveUp(row, row.attempts, { ...NOTHING, error: 'its time is over' });
@@ -174,6 +182,7 @@ export class Pump {
       body: await this.#bodyOf(row),
       secrets: await secrets.toSign(row.account_id, nowMs),
       nowMs,
+      timeoutMs,
       signal: this.#stopping.signal,
     });
     await this.#conclude(row, result);

@@ -35,6 +35,8 @@ export interface WebhooksOptions {
   log: Log;
   /** In [0, 1). */
   random?: () => number;
+  /** Of one attempt; 15 s by default. */
+  timeoutMs?: number;
 }
 
 /** Of one account; what is beyond it is not sent unless it is asked for again. */
