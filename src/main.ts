@@ -44,6 +44,7 @@ process.on('uncaughtException', die);
 process.on('unhandledRejection', die);
 
 try {
+  if (!isHelp) await takeKeptSecrets();
   const isGood = await run();
   process.exitCode = isGood ? 0 : 1;
 } catch (error) {
@@ -51,6 +52,12 @@ try {
   if (isJson) process.stdout.write(`${JSON.stringify(json)}\n`);
   else process.stderr.write(`${text}\n`);
   process.exit(exitCodeOf(error));
+}
+
+/** What was given on the set-up page stands beside the environment. */
+async function takeKeptSecrets(): Promise<void> {
+  const { withKeptSecrets } = await import('./setup/kept-secrets.ts');
+  command.environment = await withKeptSecrets(process.env, command.cwd);
 }
 
 /** Each command's code is loaded when it runs. Answers whether all went well. */

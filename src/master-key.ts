@@ -143,6 +143,16 @@ export async function wrappedRows(db: Kysely<Tables>): Promise<Map<WrappedName, 
   return new Map(rows.map(({ key, value }) => [key as WrappedName, value]));
 }
 
+/** The key that values of tables are sealed under; null where the master key does not open it. */
+export function dataKeyOf(key: Buffer, sealed: Map<WrappedName, string>): Buffer | null {
+  const value = sealed.get('data_key/1');
+  try {
+    return value === undefined ? null : unseal(key, placeOf('data_key/1'), value);
+  } catch {
+    return null;
+  }
+}
+
 export function opens(key: Buffer, sealed: Map<WrappedName, string>): boolean {
   try {
     for (const [name, value] of sealed) unseal(key, placeOf(name), value);

@@ -16,6 +16,7 @@ import * as media from './migrations/0009-media.ts';
 import * as webhooks from './migrations/0010-webhooks.ts';
 import * as channels from './migrations/0011-channels.ts';
 import * as page from './migrations/0012-page.ts';
+import * as settings from './migrations/0013-settings.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -77,6 +78,7 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0010-webhooks': (db) => webhooks.up(db, sqliteDdl),
   '0011-channels': (db) => channels.up(db, sqliteDdl),
   '0012-page': (db) => page.up(db, sqliteDdl),
+  '0013-settings': (db) => settings.up(db, sqliteDdl),
 };
 
 /** Brings the tables to this program's version; throws when a newer program has been here. */

@@ -31,6 +31,7 @@ export interface Tables {
   channel_attempts: ChannelAttemptsRow;
   admin_sessions: AdminSessionRow;
   claims: ClaimRow;
+  settings_secrets: SettingsSecretRow;
 }
 
 export interface AccountRow {
@@ -502,4 +503,11 @@ export interface ChannelAttemptsRow {
   good: number;
   sick: number;
   busy: number;
+}
+
+/** A secret of the settings; see setup/kept-secrets.ts. */
+export interface SettingsSecretRow {
+  name: string;
+  sealed: string;
+  updated_at: number;
 }
