@@ -66,7 +66,7 @@ export class Pump {
     this.#timer = null;
     this.#isStopped = true;
     const grace = setTimeout(() => this.#stopping.abort(), STOP_MS);
-    await this.#working;
+    await this.#worked();
     await this.#queue.onIdle();
     clearTimeout(grace);
   }
@@ -83,11 +83,15 @@ export class Pump {
     do {
       before = this.#begun;
       this.wake();
-      while (this.#working) await this.#working;
+      await this.#worked();
       await this.#queue.onIdle();
       // Each that ended has given its turn on.
-      while (this.#working) await this.#working;
+      await this.#worked();
     } while (this.#begun > before || this.#underWay.size > 0);
+  }
+
+  async #worked(): Promise<void> {
+    for (let working = this.#working; working; working = this.#working) await working;
   }
 
   #work(): void {

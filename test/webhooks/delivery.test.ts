@@ -252,7 +252,7 @@ describe('a delivery', () => {
 
   it('survives a restart in every state, and is never called delivered without a 2xx (I25)', async () => {
     await using receiver = await startReceiver();
-    await using first = await hookBench();
+    await using first = await hookBench({ timeoutMs: 60_000 });
     const waiting = await first.enqueue(receiver.origin);
     receiver.next(status(500));
     const failed = await first.enqueue(receiver.origin);
