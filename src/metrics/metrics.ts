@@ -49,14 +49,16 @@ export class Metrics {
   /** Throws where a family of this name is there already. */
   add(family: Family): void {
     const { name, help, kind, labels = [] } = family;
-    const told = (): Promise<Sample[]> => this.#told(family);
+    const told = (): Promise<Sample[] | null> => this.#told(family);
     const options = { name, help, labelNames: [...labels], registers: [this.#registry] };
     if (kind === 'gauge') {
       void new Gauge({
         ...options,
         async collect() {
+          const samples = await told();
           this.reset();
-          for (const { labels: at = {}, value } of await told()) this.set(at, value);
+          if (!samples) this.remove({});
+          for (const { labels: at = {}, value } of samples ?? []) this.set(at, value);
         },
       });
       return;
@@ -64,8 +66,10 @@ export class Metrics {
     void new Counter({
       ...options,
       async collect() {
+        const samples = await told();
         this.reset();
-        for (const { labels: at = {}, value } of await told()) this.inc(at, value);
+        if (!samples) this.remove({});
+        for (const { labels: at = {}, value } of samples ?? []) this.inc(at, value);
       },
     });
   }
@@ -78,13 +82,13 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
-  /** One that fails leaves the others. */
-  async #told(family: Family): Promise<Sample[]> {
+  /** One that fails leaves the others, and says nothing rather than 0. */
+  async #told(family: Family): Promise<Sample[] | null> {
     try {
       return (await family.collect()).slice(0, MOST_SERIES);
     } catch (error) {
       this.#log.error('metric_failed', { name: family.name, error });
-      return [];
+      return null;
     }
   }
 }

@@ -167,6 +167,8 @@ async function useVault({ app, canaries, answers }: Planted): Promise<void> {
     '/admin/api/keys',
     '/admin/api/audit',
     '/admin/api/channels',
+    '/admin/api/channels/demo/costs',
+    '/metrics',
     '/admin/api/payments',
     '/openapi.json',
     '/api/v1/usage',
