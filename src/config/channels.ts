@@ -3,6 +3,7 @@ import type { ChannelConfig } from './config.ts';
 import { secretProblem } from './environment.ts';
 import type { Faults, Path } from './fault.ts';
 import type { RawChannel } from './raw.ts';
+import { readTask } from './tasks.ts';
 import { urlProblem } from './urls.ts';
 import { factsOfHost, type HostFacts, VENDOR, vendorName } from './vendors.ts';
 
@@ -84,6 +85,7 @@ function readChannel(raw: RawChannel, path: Path, faults: Faults): ChannelConfig
     reportedCost:
       raw.reported_cost === 'none' ? null : (raw.reported_cost ?? facts.reportedCost ?? null),
     dialect: raw.dialect ?? facts.dialect ?? 'openai',
+    ...readTask(raw, path, faults),
     vendor: readVendor(raw, facts, path, faults),
   };
 }

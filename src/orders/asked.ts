@@ -5,6 +5,7 @@
 import type { InputMode, MediaType } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { estimateText } from '../tokens.ts';
+import { refuseForeign } from './foreign.ts';
 import { findInputs, modeOf } from './inputs.ts';
 import {
   agreed,
@@ -64,7 +65,10 @@ const FORBIDDEN: Record<string, readonly unknown[]> = {
 /** `fields`: the caller's body. Errors: invalid_request and unsupported_parameter, with details.field. */
 export function readAsked(type: MediaType, fields: Fields): Asked {
   const sources = sourcesOf(fields);
-  if (type !== 'tts' && type !== 'stt') refuseForbidden(sources);
+  if (type !== 'tts' && type !== 'stt') {
+    refuseForbidden(sources);
+    refuseForeign(fields);
+  }
   const asked: { [K in keyof Asked]: Asked[K] | undefined } = {
     n: agreed(sources, ['n', 'variants', 'num_images', 'num_outputs'], readWhole(MAX_N)),
     size: sizeOf(sources),

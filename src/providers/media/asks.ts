@@ -140,7 +140,7 @@ export function asksOf({ type, fields }: Pick<MediaJob, 'type' | 'fields'>): Ask
     videos: VIDEOS.flatMap((name) => urlsIn(fields[name])),
     sounds: [...SOUNDS, 'audio'].flatMap((name) => urlsIn(fields[name])),
     given: givenIn(fields),
-    rest: Object.fromEntries(Object.entries(fields).filter(([name]) => !TAKEN.has(name))),
+    rest: Object.fromEntries(Object.entries(fields).filter(([name]) => isRest(name))),
   };
   const plain: string[] = [];
   for (const [name, role] of Object.entries(PICTURES)) {
@@ -156,6 +156,11 @@ export function asksOf({ type, fields }: Pick<MediaJob, 'type' | 'fields'>): Ask
   asks.videos.splice(MAX_INPUTS);
   asks.sounds.splice(MAX_INPUTS);
   return asks;
+}
+
+/** Where the upstream would report to is not the caller's to say; that was refused long before. */
+function isRest(name: string): boolean {
+  return !TAKEN.has(name) && !/call_?back|web_?hook/i.test(name);
 }
 
 function givenIn(fields: Fields): Asks['given'] {

@@ -22,6 +22,7 @@ const PROVIDERS: Readonly<Record<string, readonly MediaProvider[]>> = {
   venice: [venice],
   elevenlabs: [elevenlabs],
   'task-http': [taskHttp],
+  minimax: [taskHttp],
   demo: [demo],
 };
 

@@ -1,7 +1,7 @@
 /**
  * Filling in the templates of `task-http`. "{prompt}" alone becomes the value with its kind, or leaves its place out where there is none;
  * within a text it becomes text. "{image!}" leaves out the object around it. Filters: text, s ("5s"), ms, bare (base64 without the head of
- * a data: URL), map:NAME.
+ * a data: URL), map:NAME, or:VALUE (where there is none).
  */
 import type { Scalar, Template } from '../../config/task-http.ts';
 import type { Fields } from '../media.ts';
@@ -16,7 +16,7 @@ export interface Filling {
 const PLACE = /\{([^{}|!]+)((?:\|[^{}|!]+)*)(!?)\}/g;
 const WHOLE = /^\{([^{}|!]+)((?:\|[^{}|!]+)*)(!?)\}$/;
 const MAX_DEPTH = 16;
-export const FILTERS = ['text', 's', 'ms', 'bare', 'map'] as const;
+export const FILTERS = ['text', 's', 'ms', 'bare', 'map', 'or'] as const;
 
 /** Where a value that must be there is not. */
 class Absent extends Error {}
@@ -34,7 +34,9 @@ export function fill(template: Template, filling: Filling, depth = MAX_DEPTH): u
     const members = Object.entries(template as Record<string, Template>).map(
       ([name, inner]) => [name, fill(inner, filling, depth - 1)] as const,
     );
-    return Object.fromEntries(members.filter(([, value]) => value !== undefined));
+    const found = members.filter(([, value]) => value !== undefined);
+    // An object of which nothing is left was about something that is not there.
+    return members.length > 0 && found.length === 0 ? undefined : Object.fromEntries(found);
   } catch (error) {
     if (error instanceof Absent) return undefined;
     throw error;
@@ -87,11 +89,18 @@ function filtered(value: unknown, filters: string, { maps }: Filling): unknown {
     .split('|')
     .slice(1)
     .reduce<unknown>((current, filter) => {
+      if (filter.startsWith('or:')) return isNothing(current) ? scalarOf(filter.slice(3)) : current;
       if (isNothing(current)) return undefined;
       if (Array.isArray(current))
         return (current as unknown[]).map((item) => applied(item, filter, maps));
       return applied(current, filter, maps);
     }, value);
+}
+
+/** "false" and "2" are what they look like. */
+function scalarOf(text: string): Scalar {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
 function applied(value: unknown, filter: string, maps: Filling['maps']): unknown {
