@@ -121,7 +121,7 @@ describe('a family', () => {
     );
     expect(said).toEqual(['metric_failed']);
     expect(() =>
-      metrics.add({ name: 'farebox_tasks', help: '', kind: 'gauge', collect: () => [] }),
+      metrics.add({ name: 'farebox_tasks', help: 'again', kind: 'gauge', collect: () => [] }),
     ).toThrow(/already/);
   });
 
