@@ -4,6 +4,7 @@ import { Webhooks, type WebhooksOptions } from '../../src/webhooks/webhooks.ts';
 import type { DeliveryRow } from '../../src/db/tables.ts';
 import type { Log, LogFields } from '../../src/log.ts';
 import { mediaBench, type MediaBench } from './media.ts';
+import type { Received } from './receiver.ts';
 import { manualClock, type TestStore, testStore } from './store.ts';
 
 export interface HookBench extends AsyncDisposable {
@@ -31,6 +32,14 @@ export interface HookBench extends AsyncDisposable {
 }
 
 export const HOUR_MS = 3_600_000;
+
+const HOOK = { 'webhook-id': '', 'webhook-timestamp': '', 'webhook-signature': '' };
+
+/** What a receiver hands to its library. */
+export function hookOf({ headers }: Received): typeof HOOK {
+  const names = Object.keys(HOOK) as (keyof typeof HOOK)[];
+  return Object.fromEntries(names.map((name) => [name, String(headers[name])])) as typeof HOOK;
+}
 
 let tasks = 0;
 
