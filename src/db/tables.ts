@@ -370,7 +370,7 @@ export interface DeliveryRow {
   url: string;
   /** The destination, for fairness: origin of the URL. */
   origin: string;
-  /** JSON, sent as it is. */
+  /** Sealed: JSON, with links to results. */
   payload: string;
   state: DeliveryState;
   attempts: number;
