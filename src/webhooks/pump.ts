@@ -18,7 +18,7 @@ export interface PumpOptions {
   media: Pick<MediaStore, 'ofTasks' | 'renewLinks'>;
   secrets: WebhookSecrets;
   /** Throws where it cannot be opened any more. */
-  urlOf(row: DeliveryRow): string;
+  open(row: DeliveryRow, column: 'url' | 'payload'): string;
   clock: Clock;
   log: Log;
   random?: () => number;
@@ -174,16 +174,18 @@ export class Pump {
       return false;
     }
     let url: string;
+    let payload: string;
     try {
-      url = this.#options.urlOf(row);
+      url = this.#options.open(row, 'url');
+      payload = this.#options.open(row, 'payload');
     } catch {
-      await this.#giveUp(row, row.attempts, { ...NOTHING, error: 'its URL was lost' });
+      await this.#giveUp(row, row.attempts, { ...NOTHING, error: 'it cannot be opened any more' });
       return false;
     }
     const result = await attemptDelivery(outbound, {
       id: row.id,
       url,
-      body: await this.#bodyOf(row),
+      body: await this.#bodyOf(row.task_id, payload),
       secrets: await secrets.toSign(row.account_id, nowMs),
       nowMs,
       timeoutMs,
@@ -194,7 +196,7 @@ export class Pump {
   }
 
   /** The links in it were made when the task ended. */
-  async #bodyOf({ task_id: taskId, payload }: DeliveryRow): Promise<Buffer> {
+  async #bodyOf(taskId: string, payload: string): Promise<Buffer> {
     const { media } = this.#options;
     return Buffer.from(media.renewLinks(payload, await media.ofTasks([taskId]), LINK_MS));
   }

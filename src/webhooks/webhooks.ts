@@ -53,8 +53,9 @@ export class Webhooks {
   constructor(options: WebhooksOptions) {
     this.#options = options;
     this.secrets = new WebhookSecrets(options);
-    const urlOf = (row: DeliveryRow) => options.box.open(placeOf(row), row.url);
-    this.#pump = new Pump({ ...options, secrets: this.secrets, urlOf });
+    const open = (row: DeliveryRow, column: SealedColumn) =>
+      options.box.open(placeOf(row, column), row[column]);
+    this.#pump = new Pump({ ...options, secrets: this.secrets, open });
   }
 
   start(): void {
@@ -89,6 +90,8 @@ export class Webhooks {
     const { db, nowMs } = tx;
     const { accountId, taskId, url, event, payload } = delivery;
     const id = newId('evt');
+    const seal = (column: SealedColumn, text: string) =>
+      this.#options.box.seal(placeOf({ id, account_id: accountId }, column), text);
     const timestamp = new Date(nowMs).toISOString();
     const isTooMany = await hasPending(db, accountId, MAX_PENDING);
     await db
@@ -98,9 +101,9 @@ export class Webhooks {
         account_id: accountId,
         task_id: taskId,
         event,
-        url: this.#options.box.seal(placeOf({ id, account_id: accountId }), url),
+        url: seal('url', url),
         origin: new URL(url).origin,
-        payload: JSON.stringify({ type: event, timestamp, data: payload }),
+        payload: seal('payload', JSON.stringify({ type: event, timestamp, data: payload })),
         state: isTooMany ? 'failed' : 'pending',
         attempts: 0,
         next_at: isTooMany ? null : nowMs,
@@ -127,7 +130,7 @@ export class Webhooks {
   /** For those who are shown it: where a delivery goes; null where that cannot be opened any more. */
   urlOf(row: DeliveryRow): string | null {
     try {
-      return this.#options.box.open(placeOf(row), row.url);
+      return this.#options.box.open(placeOf(row, 'url'), row.url);
     } catch {
       return null;
     }
@@ -181,9 +184,14 @@ async function hasPending(db: WriteTx['db'], accountId: string, most: number): P
   return row !== undefined;
 }
 
-/** Where a URL opens, and nowhere else. */
-function placeOf({ id, account_id }: Pick<DeliveryRow, 'id' | 'account_id'>): string {
-  return `webhook_deliveries/${id}/${account_id}`;
+type SealedColumn = 'url' | 'payload';
+
+/** Where a value opens, and nowhere else. */
+function placeOf(
+  { id, account_id }: Pick<DeliveryRow, 'id' | 'account_id'>,
+  column: SealedColumn,
+): string {
+  return `webhook_deliveries/${id}/${account_id}/${column}`;
 }
 
 function wrongCallback(what: string): AppError {

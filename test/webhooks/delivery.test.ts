@@ -311,7 +311,7 @@ describe('a delivery', () => {
     expect(await hooks.row(id)).toMatchObject({
       state: 'failed',
       attempts: 0,
-      last_error: 'its URL was lost',
+      last_error: 'it cannot be opened any more',
     });
     expect(hooks.webhooks.urlOf(await hooks.row(id))).toBeNull();
     expect(await hooks.row(other)).toMatchObject({ state: 'delivered' });
