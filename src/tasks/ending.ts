@@ -7,6 +7,7 @@ import type { Resolution, WriteTx } from '../ledger/ledger.ts';
 import type { StoredMedia } from '../media/store.ts';
 import { type NanoUsd, nanoUsd } from '../money.ts';
 import type { Measured } from '../orders/order.ts';
+import { type Outlay, outlayFields } from '../pricing/outlay.ts';
 import type { Failed } from '../providers/media.ts';
 import { addEvent } from './events.ts';
 import { type Claimed, holdOfTask } from './rows.ts';
@@ -16,7 +17,14 @@ import { placeOf, type TaskTools } from './tools.ts';
 import { viewOf } from './view.ts';
 
 export type TaskEnd =
-  | { state: 'completed'; stored: readonly StoredMedia[]; measured: Measured; cost: NanoUsd }
+  | {
+      state: 'completed';
+      stored: readonly StoredMedia[];
+      measured: Measured;
+      cost: NanoUsd;
+      /** Of the operator's. */
+      outlay: Outlay;
+    }
   | {
       state: Exclude<TaskState, 'pending' | 'processing' | 'completed'>;
       code: TaskErrorCode;
@@ -126,7 +134,9 @@ function changeOf(end: TaskEnd): Partial<TaskRow> {
 async function settle(tx: WriteTx, row: TaskRow, end: TaskEnd): Promise<Resolution> {
   const hold = await holdOfTask(tx.db, row);
   if (end.state !== 'completed') return tx.void(hold);
-  return tx.capture(hold, nanoUsd(end.cost), JSON.stringify({ units: end.measured.units }));
+  const { units } = end.measured;
+  const way = row.channel_id === null ? {} : outlayFields(row.channel_id, end.outlay);
+  return tx.capture(hold, nanoUsd(end.cost), JSON.stringify({ units, ...way }));
 }
 
 async function tell(tx: WriteTx, tools: TaskTools, row: TaskRow): Promise<void> {

@@ -3,9 +3,11 @@ import type { ChannelConfig } from '../config/config.ts';
 import type { TaskRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { StoredMedia } from '../media/store.ts';
+import type { Measured } from '../orders/order.ts';
+import { mediaOutlay, type Outlay } from '../pricing/outlay.ts';
 import type { Polled } from '../providers/media.ts';
 import { endTask, failTask } from './ending.ts';
-import { costOf, readPriced } from './priced.ts';
+import { costOf, type PricedTask, readPriced } from './priced.ts';
 import type { TaskTools } from './tools.ts';
 
 /** Files of one task. */
@@ -29,14 +31,33 @@ export async function completeTask(
   delivery: Delivery,
 ): Promise<void> {
   const { measured } = delivery.made;
-  const cost = costOf(readPriced(row.priced), measured);
+  const priced = readPriced(row.priced);
+  const cost = costOf(priced, measured);
+  const outlay = outlayOf(tools, row, priced, measured);
   const stored = await store(tools, row, delivery);
   let ended: TaskRow | null = null;
   try {
-    ended = await endTask(tools, row, { state: 'completed', stored, measured, cost });
+    const end = { state: 'completed', stored, measured, cost, outlay } as const;
+    ended = await endTask(tools, row, end);
   } finally {
     if (!ended) await tools.media.discard(stored);
   }
+}
+
+/** What it cost the operator, at the costs of today. */
+function outlayOf(
+  { catalogue }: TaskTools,
+  { model, channel_id: channelId }: TaskRow,
+  { order }: PricedTask,
+  { units, upstreamCostUsd }: Measured,
+): Outlay {
+  const route = catalogue.routes(model).find(({ channel }) => channel === channelId);
+  const { circumstances } = order;
+  return mediaOutlay(
+    route?.cost,
+    { units: { ...order.units, ...units }, circumstances },
+    upstreamCostUsd,
+  );
 }
 
 /** Of what came with the very answer to the start: there is nothing to ask for it again. */
