@@ -301,7 +301,7 @@ describe('a streamed response', () => {
     const answer = await rig.post(STREAM);
     const error = JSON.parse(answer.events.at(-1)!) as Record<string, unknown>;
     expect(answer.text).toContain('event: error\n');
-    expect(error).toMatchObject({ type: 'error', code: 'upstream_failed', sequence_number: 5 });
+    expect(error).toMatchObject({ type: 'error', code: 'upstream_failed', sequence_number: 6 });
     expect(rig.upstream.requests).toHaveLength(1);
     expect(await rig.lastUsage()).toMatchObject({ estimated: true, output_tokens: 4 });
     expect(await rig.held()).toBe(0);

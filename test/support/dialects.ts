@@ -73,6 +73,12 @@ export function opening(): object[] {
       output_index: 0,
       item: { type: 'message', id: 'msg_1', role: 'assistant', status: 'in_progress', content: [] },
     }),
+    responseEvent('response.content_part.added', {
+      item_id: 'msg_1',
+      output_index: 0,
+      content_index: 0,
+      part: { type: 'output_text', text: '', annotations: [] },
+    }),
     textDelta('Hello'),
     textDelta(' there.'),
   ];
