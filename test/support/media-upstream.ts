@@ -29,6 +29,8 @@ export interface MediaUpstream extends AsyncDisposable {
   requests: Recorded[];
   /** Answers of the next requests, one each; afterwards 500. */
   next(...answers: Answer[]): void;
+  /** Takes the script back. */
+  forget(): void;
   /** For what is not scripted. */
   otherwise(handler: (request: Recorded) => Answer): void;
 }
@@ -57,6 +59,7 @@ export async function startMediaUpstream(): Promise<MediaUpstream> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     next: (...answers) => void script.push(...answers),
+    forget: () => void script.splice(0),
     otherwise: (next) => void (handler = next),
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise((resolve) => server.close(resolve));

@@ -14,6 +14,7 @@ import {
   textOf,
   usdOf,
 } from './read.ts';
+import { type Known, stateOf } from './states.ts';
 import { valuesAt } from './template.ts';
 
 const HEX = /^(?:[0-9a-f]{2})+$/i;
@@ -63,10 +64,11 @@ export function troubled({ kind }: CodedError): AppError {
   });
 }
 
-export function knownOf(word: unknown, { states = {} }: TaskHttp) {
+/** The description's own words first, then the usual ones. */
+export function knownOf(word: unknown, { states = {} }: TaskHttp): Known | undefined {
   const wanted = String(word).toLowerCase();
   const own = Object.entries(states).find(([name]) => name.toLowerCase() === wanted);
-  return own?.[1];
+  return own?.[1] ?? stateOf(word);
 }
 
 export interface Reading {
@@ -80,7 +82,7 @@ export interface Reading {
 export function resultIn(
   told: Fields,
   { job, http, spec, measuredIn = told }: Reading,
-  known: Parameters<typeof polled>[0]['known'],
+  known: Known | undefined,
   word?: unknown,
 ): Polled {
   const { urls = [], base64 = [], hex = [], content_type: type } = spec.result;
@@ -101,17 +103,19 @@ export function resultIn(
       ...progressOf(progress, spec.progress_of === 1),
       assets,
       measured: measured(job, assets.length, Object.fromEntries(units), usdOf(cost)),
-      error: messageIfAny(told, spec),
+      error: complaintIn(told, spec, known),
     },
     http,
   );
 }
 
-function messageIfAny(told: Fields, { error }: TaskHttp): string | undefined {
-  const found = (error?.message ?? ['/error/message', '/error']).flatMap((place) =>
-    valuesAt(told, place),
-  );
-  return textOf(found.find((text) => textOf(text)));
+/** Answers that have a code for it say "success" where others say what went wrong. */
+function complaintIn(told: Fields, spec: TaskHttp, known: Known | undefined): string | undefined {
+  const places = spec.error?.message ?? ['/error/message', '/error'];
+  const found = places.flatMap((place) => valuesAt(told, place)).find((text) => textOf(text));
+  const isFine = spec.error?.code !== undefined && errorIn(told, spec) === null;
+  const isOpen = known === undefined || known === 'pending' || known === 'processing';
+  return isFine && (isOpen || known === 'completed') ? undefined : textOf(found);
 }
 
 function bytesIn(

@@ -1,5 +1,5 @@
 /** What every provider of media must do, whatever its upstream: the same tests for all. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelConfig, MediaType } from '../../../src/config/config.ts';
 import { AppError } from '../../../src/errors.ts';
 import type { Order } from '../../../src/orders/order.ts';
@@ -52,6 +52,8 @@ export function mediaContract(name: string, shapes: Shapes): void {
     afterAll(async () => {
       await upstream[Symbol.asyncDispose]();
     });
+
+    beforeEach(() => upstream.forget());
 
     const work = (more: Partial<ChannelConfig> = {}) =>
       atWork(shapes.provider, {
