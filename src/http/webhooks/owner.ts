@@ -4,13 +4,15 @@ import { type Principal, principalName } from '../../auth/principal.ts';
 import type { Clock } from '../../clock.ts';
 import type { DeliveryRow } from '../../db/tables.ts';
 import { AppError } from '../../errors.ts';
+import type { TaskService } from '../../tasks/task.ts';
 import type { WebhookSecret } from '../../webhooks/secrets.ts';
 import type { Webhooks } from '../../webhooks/webhooks.ts';
-import { iso, isoOrNull, page } from '../admin/fields.ts';
+import { page } from '../admin/fields.ts';
 import { operation } from '../operation.ts';
 
 export interface WebhookRouteOptions {
   webhooks: Webhooks;
+  tasks: Pick<TaskService, 'find'>;
   clock: Clock;
 }
 
@@ -20,9 +22,9 @@ const secretView = z.strictObject({
   object: z.literal('webhook.secret'),
   /** Standard Webhooks: whsec_ and base64. */
   secret: z.string(),
-  created_at: z.string(),
+  created_at: z.int(),
   /** Until then deliveries carry a second signature, by the secret before. */
-  previous_until: z.string().nullable(),
+  previous_until: z.int().nullable(),
 });
 
 const deliveryView = z.strictObject({
@@ -37,9 +39,9 @@ const deliveryView = z.strictObject({
   attempts: z.int(),
   last_status: z.int().nullable(),
   last_error: z.string().nullable(),
-  created_at: z.string(),
-  delivered_at: z.string().nullable(),
-  next_attempt_at: z.string().nullable(),
+  created_at: z.int(),
+  delivered_at: z.int().nullable(),
+  next_attempt_at: z.int().nullable(),
 });
 
 const listView = z.strictObject({
@@ -94,14 +96,14 @@ export function listDeliveries({ webhooks }: WebhookRouteOptions) {
   });
 }
 
-export function redeliver({ webhooks }: WebhookRouteOptions) {
+export function redeliver({ webhooks, tasks }: WebhookRouteOptions) {
   return operation({
     summary: 'Send a task’s webhooks once more, under the same ids',
-    right: 'webhooks',
+    right: 'tasks',
     answer: listView,
-    run: async ({ principal: { accountId }, params }) => {
-      if (accountId === null) throw new AppError('not_found', 'There is no such task.');
-      const rows = await webhooks.redeliver(accountId, { taskId: params['id'] ?? '' });
+    run: async ({ principal, params }) => {
+      const { id: taskId, accountId } = await tasks.find(principal, params['id'] ?? '');
+      const rows = await webhooks.redeliver(accountId, { taskId });
       return shownList(rows, rows.length, webhooks);
     },
   });
@@ -123,8 +125,8 @@ function shownSecret({ secret, createdAt, previousUntil }: WebhookSecret) {
   return {
     object: 'webhook.secret',
     secret,
-    created_at: iso(createdAt),
-    previous_until: isoOrNull(previousUntil),
+    created_at: seconds(createdAt),
+    previous_until: previousUntil === null ? null : seconds(previousUntil),
   };
 }
 
@@ -148,8 +150,13 @@ function shownDelivery(row: DeliveryRow, webhooks: Webhooks): z.infer<typeof del
     attempts: row.attempts,
     last_status: row.last_status,
     last_error: row.last_error,
-    created_at: iso(row.created_at),
-    delivered_at: isoOrNull(row.delivered_at),
-    next_attempt_at: isoOrNull(row.next_at),
+    created_at: seconds(row.created_at),
+    delivered_at: row.delivered_at === null ? null : seconds(row.delivered_at),
+    next_attempt_at: row.next_at === null ? null : seconds(row.next_at),
   };
+}
+
+/** As tasks say it. */
+function seconds(ms: number): number {
+  return Math.floor(ms / 1_000);
 }
