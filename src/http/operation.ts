@@ -105,7 +105,7 @@ async function readJson(ctx: Context): Promise<unknown> {
 }
 
 /** Throws invalid_request: the message names the first wrong field, the details are Venice's tree of `_errors`. */
-function checked(schema: z.ZodType, value: unknown, place: 'body' | 'query'): unknown {
+export function checked(schema: z.ZodType, value: unknown, place: 'body' | 'query'): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const first = result.error.issues[0];

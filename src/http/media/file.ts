@@ -61,7 +61,7 @@ export function mediaFile(options: MediaFileOptions) {
     try {
       const bytes = await media.open(row, range ?? undefined);
       ctx.res.writeHead(status, headers);
-      await send(ctx, bytes, stalledMs);
+      await sendBytes(ctx, bytes, stalledMs);
     } finally {
       all -= 1;
       const left = running.get(address)! - 1;
@@ -130,33 +130,40 @@ function answer({ res }: Context, status: number, headers: Record<string, string
   res.end();
 }
 
-/** Reads no faster than the caller does. */
-async function send(
+/** Reads no faster than the caller does. Answers whether all of it was taken. */
+export async function sendBytes(
   { res }: Context,
   bytes: AsyncIterable<Buffer>,
-  stalledMs: number,
-): Promise<void> {
+  stalledMs = STALLED_MS,
+): Promise<boolean> {
   for await (const chunk of bytes) {
-    if (res.destroyed) return;
+    if (res.destroyed) return false;
     if (!res.write(chunk) && !(await drained(res, stalledMs))) {
       res.destroy();
-      return;
+      return false;
     }
   }
   res.end();
+  const isTaken = res.writableFinished || (await drained(res, stalledMs, 'finish'));
+  if (!isTaken) res.destroy();
+  return isTaken;
 }
 
 /** Whether the caller goes on reading. */
-function drained(res: Context['res'], stalledMs: number): Promise<boolean> {
+function drained(
+  res: Context['res'],
+  stalledMs: number,
+  event: 'drain' | 'finish' = 'drain',
+): Promise<boolean> {
   return new Promise((resolve) => {
     const end = (isDrained: boolean) => () => {
       clearTimeout(timer);
-      res.off('drain', onDrain).off('close', onClose);
+      res.off(event, onDrain).off('close', onClose);
       resolve(isDrained);
     };
     const [onDrain, onClose] = [end(true), end(false)];
     const timer = setTimeout(onClose, stalledMs);
-    res.on('drain', onDrain).on('close', onClose);
+    res.on(event, onDrain).on('close', onClose);
   });
 }
 

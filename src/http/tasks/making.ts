@@ -59,7 +59,7 @@ export function makeAndWait(shop: Shop, options: MakingOptions) {
   };
 }
 
-const NEVER = new AbortController().signal;
+export const NEVER = new AbortController().signal;
 
 function takenAnswer({ task, hold }: CreatedTask, creditUsd: NanoUsd): StoredAnswer {
   const answer = taskAnswer(task, creditUsd);
@@ -87,7 +87,11 @@ async function madeAnswer(
   return answer;
 }
 
-async function inline(task: Task, media: MakingOptions['media']): Promise<{ b64_json: string }[]> {
+/** Errors: invalid_request where they are too large. */
+export async function inline(
+  task: Task,
+  media: MakingOptions['media'],
+): Promise<{ b64_json: string }[]> {
   const rows = await media.ofTasks([task.id]);
   const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
   if (bytes > MAX_INLINE_BYTES) {
@@ -106,7 +110,7 @@ async function inline(task: Task, media: MakingOptions['media']): Promise<{ b64_
   return found;
 }
 
-function json(body: unknown, headers: Headers): StoredAnswer {
+export function json(body: unknown, headers: Headers): StoredAnswer {
   const bytes = Buffer.from(JSON.stringify(body));
   return {
     status: 200,
@@ -115,7 +119,7 @@ function json(body: unknown, headers: Headers): StoredAnswer {
   };
 }
 
-function send({ res, state }: Context, { status, headers, body }: StoredAnswer): void {
+export function send({ res, state }: Context, { status, headers, body }: StoredAnswer): void {
   Object.assign(state.headers, headers, { 'content-length': String(body.length) });
   res.writeHead(status, state.headers);
   res.end(body);

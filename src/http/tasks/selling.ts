@@ -14,19 +14,26 @@ export interface Shop {
   types: readonly TaskType[];
   /** The fields as the engine reads them, where the route has names of its own. */
   adapt?: (fields: Fields) => Fields;
+  /** Refuses, by the words of a stricter dialect, what the engine would take. */
+  require?: (fields: Fields) => void;
 }
 
 const MAX_MODEL_LENGTH = 256;
 
-export function taskOffer({ tasks, description, types, adapt = same }: Shop): Offer {
+export function taskOffer(shop: Shop): Offer {
+  const { tasks, description, types, adapt = same } = shop;
   return {
     description,
     price: (body) => {
-      const fields = adapt(peekFields(body));
-      const { model } = fields;
-      return typeof model === 'string' ? tasks.price({ model, types, fields }) : null;
+      try {
+        const fields = adapt(peekFields(body));
+        const { model } = fields;
+        return typeof model === 'string' ? tasks.price({ model, types, fields }) : null;
+      } catch {
+        return null;
+      }
     },
-    check: (ctx) => tasks.check(wantedBy(ctx, { types, adapt })),
+    check: (ctx) => tasks.check(wantedBy(ctx, shop)),
     sameness: samenessOf,
   };
 }
@@ -45,8 +52,13 @@ export function newTask(ctx: Context, options: StepOptions, shop: Omit<Shop, 'ta
   };
 }
 
-function wantedBy(ctx: Context, { types, adapt = same }: Pick<Shop, 'types' | 'adapt'>) {
-  const fields = adapt(fieldsOfBody(ctx));
+function wantedBy(
+  ctx: Context,
+  { types, adapt = same, require }: Pick<Shop, 'types' | 'adapt' | 'require'>,
+) {
+  const said = fieldsOfBody(ctx);
+  require?.(said);
+  const fields = adapt(said);
   return {
     model: modelOf(fields),
     types,
