@@ -3,6 +3,7 @@ import type { MediaModel, MediaType, ModelConfig, TokenModel } from './config/co
 import { AppError } from './errors.ts';
 import { compileMediaPrice, type MediaPrice } from './pricing/media.ts';
 import { type CompiledPrice, compilePrice } from './pricing/tokens.ts';
+import type { Tokenizer } from './tokens.ts';
 
 export type CatalogueEntry = TokenEntry | MediaEntry;
 
@@ -10,6 +11,8 @@ export interface TokenEntry {
   kind: 'tokens';
   model: TokenModel;
   price: CompiledPrice;
+  /** How its input is counted. */
+  tokenizer: Tokenizer;
 }
 
 export interface MediaEntry {
@@ -22,20 +25,22 @@ export interface MediaEntry {
 const MAX_EARLIER = 20_000;
 
 export class Catalogue {
+  readonly tokenizer: Tokenizer;
   #entries: Map<string, CatalogueEntry>;
   #aliases: Map<string, CatalogueEntry>;
   /** Earlier prices that a quote may name, by model and version; the newest last. */
   readonly #earlier = new Map<string, CatalogueEntry>();
 
   /** Throws RangeError, naming the model, where a price cannot be read or is missing. */
-  constructor(models: ModelConfig[]) {
-    this.#entries = compile(models);
+  constructor(models: ModelConfig[], tokenizer: Tokenizer = 'weighed') {
+    this.tokenizer = tokenizer;
+    this.#entries = compile(models, tokenizer);
     this.#aliases = aliasesOf(this.#entries);
   }
 
   /** Takes new models and prices, or throws as the constructor does and keeps the old ones. */
   replace(models: ModelConfig[]): void {
-    const entries = compile(models);
+    const entries = compile(models, this.tokenizer);
     for (const entry of this.#entries.values()) this.#remember(entry);
     this.#entries = entries;
     this.#aliases = aliasesOf(entries);
@@ -46,7 +51,7 @@ export class Catalogue {
     const model = this.#entries.get(id)?.model;
     if (!model) return;
     try {
-      this.#remember(compileEntry({ ...model, price } as ModelConfig));
+      this.#remember(compileEntry({ ...model, price } as ModelConfig, this.tokenizer));
     } catch (error) {
       // Of the time when the model was of another kind: nothing that names it can be used any more.
       if (!(error instanceof RangeError)) throw error;
@@ -70,6 +75,11 @@ export class Catalogue {
     this.#earlier.set(key, entry);
     const oldest = this.#earlier.keys().next();
     if (this.#earlier.size > MAX_EARLIER && !oldest.done) this.#earlier.delete(oldest.value);
+  }
+
+  /** None where the model is not for sale any more. */
+  routes(id: string): ModelConfig['routes'] {
+    return this.#entries.get(id)?.model.routes ?? [];
   }
 
   models(): ModelConfig[] {
@@ -127,10 +137,10 @@ function wrongKind(rule: string): AppError {
   });
 }
 
-function compile(models: ModelConfig[]): Map<string, CatalogueEntry> {
+function compile(models: ModelConfig[], tokenizer: Tokenizer): Map<string, CatalogueEntry> {
   const entries = new Map<string, CatalogueEntry>();
   for (const model of models) {
-    entries.set(model.id, compileEntry(model));
+    entries.set(model.id, compileEntry(model, tokenizer));
   }
   return entries;
 }
@@ -147,11 +157,11 @@ export function isMedia(model: ModelConfig): model is MediaModel {
   return model.type !== 'text' && model.type !== 'embedding';
 }
 
-function compileEntry(model: ModelConfig): CatalogueEntry {
+function compileEntry(model: ModelConfig, tokenizer: Tokenizer): CatalogueEntry {
   try {
     if (isMedia(model)) return { kind: 'media', model, price: compileMediaPrice(model.price) };
     const price = compilePrice(model.price, model.type === 'embedding' ? ['output_token'] : []);
-    return { kind: 'tokens', model, price };
+    return { kind: 'tokens', model, price, tokenizer };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new RangeError(`The price of the model ${model.id} cannot be used: ${why}.`, {

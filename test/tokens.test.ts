@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { estimateText, inputTokens, outputTokensOf } from '../src/tokens.ts';
+import {
+  countAhead,
+  estimateText,
+  inputTokens,
+  outputTokensOf,
+  type Tokenizer,
+} from '../src/tokens.ts';
 
 interface Counted {
   name: string;
@@ -71,6 +77,114 @@ describe('the estimate of a text', () => {
       // Sixteen times the bytes; a square law would be 256 times the time.
       expect(many, text).toBeLessThan(few * 16 * 6 + 20);
     }
+  });
+});
+
+/** Every character of CJK by chance, the same ones each time. */
+function randomCjk(bytes: number): string {
+  let state = 1;
+  const characters = Array.from({ length: Math.ceil(bytes / 3) }, () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return String.fromCharCode(0x4e00 + (state % 0x5200));
+  });
+  return characters.join('');
+}
+
+const TEXTS: Record<string, (bytes: number) => string> = {
+  a: (bytes) => 'a'.repeat(bytes),
+  blanks: (bytes) => ' '.repeat(bytes),
+  'random CJK': randomCjk,
+};
+const tokenizers: Tokenizer[] = ['weighed', 'heuristic'];
+
+describe('counting up to 10 MB', () => {
+  /** Milliseconds of this process's CPU, the least of a few tries: others have the machine, too. */
+  const cpuMs = (body: Buffer, tokenizer: Tokenizer) => {
+    // What is counted once is known: each try has a body of its own.
+    const tries = [1, 2, 3, 4, 5].map(() => Buffer.from(body));
+    const times = tries.map((copy) => {
+      const from = process.cpuUsage();
+      estimateText(copy, tokenizer);
+      const { user, system } = process.cpuUsage(from);
+      return (user + system) / 1_000;
+    });
+    return Math.min(...times);
+  };
+
+  it.each(tokenizers)('costs twice as much for twice as much (%s)', (tokenizer) => {
+    const lines: string[] = [];
+    for (const [name, text] of Object.entries(TEXTS)) {
+      cpuMs(inBody(text(1_000_000)), tokenizer);
+      for (const bytes of [2_500_000, 5_000_000]) {
+        const once = cpuMs(inBody(text(bytes)), tokenizer);
+        const twice = cpuMs(inBody(text(2 * bytes)), tokenizer);
+        lines.push(`${tokenizer} ${name}, ${bytes / 1e6} MB: ${once} ms, twice that: ${twice} ms`);
+        expect(twice, lines.at(-1)).toBeLessThanOrEqual(once * 2.5);
+      }
+    }
+    console.log(lines.join('\n'));
+  });
+
+  it.each(tokenizers)(
+    'lets others have their turn at each quarter of a megabyte (%s)',
+    async (tokenizer) => {
+      for (const [name, text] of Object.entries(TEXTS)) {
+        const body = inBody(text(10_000_000));
+        let turns = 0;
+        let isDone = false;
+        const counting = countAhead(body, tokenizer)!.then(() => (isDone = true));
+        while (!isDone) {
+          await new Promise((resolve) => setImmediate(resolve));
+          turns++;
+        }
+        await counting;
+        expect(turns, name).toBeGreaterThanOrEqual(38);
+        // What was counted ahead is what counting at once comes to.
+        const ahead = estimateText(body, tokenizer);
+        expect(ahead).toBe(estimateText(body, tokenizer));
+        expect(ahead).toEqual(estimateText(Buffer.from(body), tokenizer));
+      }
+    },
+  );
+
+  it('is no different where a slice ends in the middle of an image', async () => {
+    const pieces = Array.from({ length: 40 }, (_, n) => `data:x;base64,${'A'.repeat(n * 9_000)}`);
+    const body = Buffer.from(
+      JSON.stringify(pieces.flatMap((piece) => [piece, 'word '.repeat(99)])),
+    );
+    await countAhead(body, 'weighed');
+    const { tokens, dataRuns, dataBytes } = estimateText(body);
+    expect([dataRuns, dataBytes]).toEqual([40, 9_000 * 780]);
+    const text = Buffer.from(body.toString().replaceAll(/A+/g, ''));
+    expect(tokens).toBe(estimateText(text).tokens);
+  });
+
+  it('is not put off for a small body', () => {
+    expect(countAhead(Buffer.alloc(262_144), 'weighed')).toBeNull();
+  });
+});
+
+describe('the heuristic', () => {
+  const count = (text: string) => estimateText(Buffer.from(text), 'heuristic').tokens - 8;
+
+  it('is three quarters of a token a character, and a token for 3.2 bytes', () => {
+    expect(count('a'.repeat(1_000))).toBe(750);
+    expect(count('漢'.repeat(1_000))).toBe(Math.ceil(3_000 / 3.2));
+    expect(count('é'.repeat(1_000))).toBe(750);
+  });
+
+  it.each(corpus.filter(({ name }) => /^(English|German|Markdown|TypeScript|JSON)$/.test(name)))(
+    'is enough for what people write: $name',
+    ({ text, o200k, cl100k }) => expect(count(text)).toBeGreaterThan(Math.max(o200k, cl100k)),
+  );
+
+  it('leaves a body of base64 that is no text its other words', () => {
+    const text = estimateText(
+      Buffer.from('word '.repeat(1_000) + '9+/'.repeat(10_000)),
+      'heuristic',
+    );
+    const without = inputTokens(text, { ...media(0, 0), rawTokens: 30_000 });
+    expect(without).toBeGreaterThanOrEqual(3_750);
   });
 });
 

@@ -11,6 +11,7 @@ import type { NanoUsd } from '../money.ts';
 import type { ChatRequest } from '../providers/provider.ts';
 import { tryInTurn } from '../routing/in-turn.ts';
 import type { Route, Routing } from '../routing/routing.ts';
+import { countAhead } from '../tokens.ts';
 import type { OwnKeys } from '../vault.ts';
 import { readCredits, requireAllowed, requireWithin } from './budget.ts';
 import type { Byok } from './byok.ts';
@@ -54,6 +55,8 @@ export class Chat {
   /** Answers the call. Throws AppError only before `reply.head` was called; whatever was held is then given back. */
   async run(call: ChatCall): Promise<void> {
     const { ledger, log, byok } = this.#options;
+    const counting = countAhead(call.body, this.#options.catalogue.tokenizer);
+    if (counting) await counting;
     const keys = await byok.keysOf(call.principal.accountId);
     const { parsed, routes, plan } = this.#prepare(call.body, call, rulesOf(call), keys);
     const rate = await call.admit(call.principal, plan.entry.model, mostTokens(plan));

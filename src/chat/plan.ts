@@ -34,7 +34,7 @@ function planText(
   { request, media }: Pick<ParsedRequest, 'request' | 'media'>,
   entry: TokenEntry,
 ): Plan {
-  const counted = inputTokens(estimateText(body), media);
+  const counted = inputTokens(estimateText(body, entry.tokenizer), media);
   // Whatever it is, the model reads no more than its context.
   const input = media.isUnbounded ? Math.max(counted, entry.model.context) : counted;
   return plan(entry, request, { input, kinds: kindsOf(media, input) });
@@ -55,7 +55,7 @@ export function planPrefix(
   facts: Facts,
   entry: TokenEntry,
 ): Plan {
-  const read = prefixTokens(estimateText(body));
+  const read = prefixTokens(estimateText(body, entry.tokenizer));
   const unread = Math.max(0, wholeBytes - body.length);
   const rest = Math.ceil(((read * unread) / Math.max(1, body.length)) * UNREAD_MARGIN);
   const input = read + rest;

@@ -75,6 +75,7 @@ export function readLimits(raw: RawFile['limits']): LimitsConfig {
     upstreamBodyBytes: bound(raw.upstream_body_bytes),
     sseLineBytes: bound(raw.sse_line_bytes),
     sseKeepAliveMs: raw.sse_keep_alive_ms,
+    tokenizer: raw.tokenizer,
     stickyMs: raw.sticky_ms,
     connections: bound(raw.connections),
     headersTimeoutMs: raw.headers_timeout_ms,

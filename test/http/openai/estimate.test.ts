@@ -79,6 +79,22 @@ describe('POST /v1/credits/estimate', () => {
     });
   });
 
+  it('counts the input as limits.tokenizer says', async () => {
+    const counted = async (tokenizer: 'weighed' | 'heuristic') => {
+      await using app = await startApp({
+        change: (config) => {
+          config.limits.tokenizer = tokenizer;
+        },
+      });
+      const { json } = await app.post(PATH, chatBody({ messages: [{ role: 'user', content }] }));
+      return (json['units'] as unknown as { input_tokens: number }).input_tokens;
+    };
+    const content = 'Twelve quick foxes jump over a lazy dog. '.repeat(100);
+    const bytes = JSON.stringify(chatBody({ messages: [{ role: 'user', content }] })).length;
+    expect(await counted('heuristic')).toBe(Math.ceil(bytes * 0.75) + 8);
+    expect(await counted('weighed')).toBeLessThan(bytes * 0.6);
+  });
+
   it('tells a caller what it can afford, by its balance and by its limits', async () => {
     await using app = await startApp();
     const wallet = await app.evm('0.003');
