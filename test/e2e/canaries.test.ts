@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { privateKeyToAccount, generatePrivateKey } from 'viem/accounts';
 import { describe, expect, it } from 'vitest';
 import { type Answer, chatBody, startApp, type TestApp, textOf } from '../support/app.ts';
+import { png } from '../support/media.ts';
+import { startReceiver, status } from '../support/receiver.ts';
 import { echoKey, goodStream, json, whole } from '../support/upstream.ts';
 
 const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
@@ -196,6 +198,46 @@ async function useUpstream({ app, canaries, answers }: Planted): Promise<void> {
   answers.push(await app.chat(key, { stream: true }), await app.chat(key));
 }
 
+/** Callbacks with secrets of their owners in them, to a receiver that fails, and links to results. */
+async function useWebhooks({ app, canaries, answers }: Planted): Promise<void> {
+  const { secret, accountId } = await app.key('5', 'ADMIN');
+  canaries.set('webhook owner key', secret);
+  const admin = bearer(secret);
+  const first = await app.get('/v1/webhooks/secret', admin);
+  canaries.set('webhook secret', textOf(first.json['secret']));
+  const once = { ...admin, 'idempotency-key': `key-${random()}` };
+  const rotated = await app.post('/v1/webhooks/secret/rotate', '', once);
+  canaries.set('new webhook secret', textOf(rotated.json['secret']));
+  answers.push(await app.post('/v1/webhooks/secret/rotate', '', once));
+  answers.push(await app.get('/v1/webhooks/secret', bearer(canaries.get('inference key')!)));
+  const { media, webhooks, store } = app.app;
+  const taskId = 'task_canary';
+  const about = { taskId, accountId, index: 0, type: 'image' as const };
+  const stored = await media.put(png(), about);
+  await store.ledger.write((tx) => media.insertRows(tx, [stored]));
+  const { url } = media.view((await media.find(stored.id))!);
+  canaries.set('link to a result', new URL(url).pathname.split('/')[3]!);
+  await using receiver = await startReceiver(status(500));
+  const token = random();
+  canaries.set('secret of a callback', token);
+  const callback = `${receiver.origin}/${token}`;
+  const payload = { id: taskId, result: { url } };
+  await store.ledger.write((tx) =>
+    webhooks.enqueue(tx, { accountId, taskId, url: callback, event: 'task.completed', payload }),
+  );
+  await webhooks.deliverDue();
+  const [got] = receiver.requests;
+  canaries.set('webhook signature', String(got!.headers['webhook-signature']));
+  await receiver.close();
+  await webhooks.redeliver(accountId, { taskId });
+  await webhooks.deliverDue();
+  for (const path of ['/admin/api/webhooks', '/admin/api/audit', '/openapi.json']) {
+    answers.push(await app.get(path, bearer(canaries.get('admin key')!)));
+  }
+  answers.push(await app.get('/v1/webhooks/deliveries', bearer(canaries.get('inference key')!)));
+  answers.push(await app.get(`/media/${stored.id}/1.${'A'.repeat(22)}/image.png`));
+}
+
 describe('canaries', () => {
   it('are found where they are', () => {
     const secret = random();
@@ -210,6 +252,7 @@ describe('canaries', () => {
     await useWallets(planted);
     await useVault(planted);
     await useUpstream(planted);
+    await useWebhooks(planted);
     const { canaries, answers } = planted;
     expect(canaries.size).toBeGreaterThan(25);
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(20);
