@@ -18,6 +18,8 @@ import {
 } from './verify-rules.ts';
 import { idempotencyFaults } from './verify-idempotency.ts';
 import { clearingFaults, payoutFaults } from './verify-payouts.ts';
+import { MEDIA_DIRECTORY } from './media/disk.ts';
+import { fileFaults, resultFaults } from './verify-media.ts';
 import { taskFaults } from './verify-tasks.ts';
 import { usageFaults } from './verify-usage.ts';
 
@@ -42,6 +44,7 @@ const RULES = [
   clearingFaults,
   windowFaults,
   taskFaults,
+  resultFaults,
   usageFaults,
 ];
 const PAGE = 5_000;
@@ -55,6 +58,7 @@ export async function verifyStore(options: {
   const kept = await readHead(join(options.dataDir, HEAD_FILE));
   const database = openDatabase(join(options.dataDir, DATABASE_FILE), 'read');
   try {
+    const files = await fileFaults(database.db, join(options.dataDir, MEDIA_DIRECTORY));
     return await database.db.transaction().execute(async (db) => {
       const faults: Fault[] = (await checkFile({ ...database, db })).map((message) => ({
         invariant: 7,
@@ -65,6 +69,7 @@ export async function verifyStore(options: {
       for (const rule of RULES) {
         faults.push(...(await rule(db, options.nowMs)));
       }
+      faults.push(...files);
       const counts = await totals(db);
       return { ok: faults.length === 0, faults: faults.slice(0, MAX_FAULTS), ...chain, ...counts };
     });

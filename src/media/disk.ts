@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { type BlobInfo, BlobMissing, type Blobs, type Range } from './blobs.ts';
 import type { Spooled } from './spool.ts';
 
+/** Below the data directory. */
+export const MEDIA_DIRECTORY = 'media';
 const READ_BYTES = 65_536;
 const DIRECTORY = /^[0-9a-f]{2}$/;
 
@@ -16,7 +18,7 @@ export class DiskBlobs implements Blobs {
   }
 
   async keep(id: string, file: Spooled): Promise<string> {
-    const path = this.#path(id);
+    const path = this.path(id);
     const directory = dirname(path);
     const made = await mkdir(directory, { recursive: true, mode: 0o700 });
     await rename(file.path, path);
@@ -26,7 +28,7 @@ export class DiskBlobs implements Blobs {
   }
 
   async read(name: string, range?: Range): Promise<AsyncIterable<Buffer>> {
-    const handle = await open(this.#path(name), 'r').catch(asMissing);
+    const handle = await open(this.path(name), 'r').catch(asMissing);
     return createReadStream('', {
       fd: handle,
       highWaterMark: READ_BYTES,
@@ -35,7 +37,7 @@ export class DiskBlobs implements Blobs {
   }
 
   async remove(name: string): Promise<void> {
-    await rm(this.#path(name), { force: true });
+    await rm(this.path(name), { force: true });
   }
 
   /** A page is a directory. */
@@ -52,7 +54,7 @@ export class DiskBlobs implements Blobs {
     return { blobs, next: directories.find((entry) => entry > current) ?? null };
   }
 
-  #path(name: string): string {
+  path(name: string): string {
     const [, random = ''] = name.split('_');
     return join(this.#root, random.slice(0, 2), name);
   }

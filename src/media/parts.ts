@@ -8,7 +8,7 @@ import { Outbound } from '../outbound.ts';
 import type { LookUpName } from '../outbound-names.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import type { Blobs } from './blobs.ts';
-import { DiskBlobs } from './disk.ts';
+import { DiskBlobs, MEDIA_DIRECTORY } from './disk.ts';
 import { S3Blobs } from './s3.ts';
 import { Spool } from './spool.ts';
 import { MediaStore } from './store.ts';
@@ -33,7 +33,6 @@ export interface MediaParts {
   stop(): Promise<void>;
 }
 
-export const MEDIA_DIRECTORY = 'media';
 const OWNER_HEX = 12;
 
 export async function createMediaParts(options: MediaPartsOptions): Promise<MediaParts> {
