@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { nanoUsd, ZERO_USD } from '../../src/money.ts';
 import { feePrice } from '../../src/pricing/byok.ts';
-import { affordableOutput, ceilingOf, compilePrice, priceOf } from '../../src/pricing/tokens.ts';
+import {
+  affordableOutput,
+  ceilingOf,
+  compilePrice,
+  priceOf,
+  priceOfAnswer,
+} from '../../src/pricing/tokens.ts';
 
 const PRICE = compilePrice({
   version: 'v',
@@ -38,6 +44,19 @@ describe('the fee for own keys', () => {
         expect(ceilingOf(half, input, output)).toBeGreaterThanOrEqual(fee + 3);
       }
     }
+  });
+
+  it('is a share of what the upstream says, where that is the price', () => {
+    const upstream = { markup: '1.2', maxUsd: '0.5' };
+    const reported = compilePrice({ version: 'v', rules: [], upstream });
+    const fee = feePrice(reported, { percent: '12.5', perRequest: nanoUsd(7) });
+    const answer = (upstreamCostUsd: string | null) =>
+      priceOfAnswer(fee, { usage: usage(60, 40), upstreamCostUsd, heldTokens: 400 });
+    expect(ceilingOf(fee, 1_000, 1_000)).toBe(62_500_007);
+    expect(answer('0.02')).toBe(3_000_007);
+    expect(answer(null)).toBe(Math.ceil(62_500_007 / 4));
+    expect(affordableOutput(fee, 1_000, nanoUsd(62_500_006))).toBe(0);
+    expect(affordableOutput(fee, 1_000, nanoUsd(62_500_007))).toBe(Infinity);
   });
 
   it('is nothing where it is nothing, however large the request', () => {
