@@ -35,6 +35,7 @@ import { createTaskParts } from './parts/tasks.ts';
 import { Payments } from './payments/payments.ts';
 import { Payouts } from './payouts/payouts.ts';
 import { PriceLists } from './price-lists.ts';
+import { Presets } from './presets.ts';
 import { Quotes } from './quotes.ts';
 import { Cursors } from './usage/cursor.ts';
 import { History } from './usage/history.ts';
@@ -157,6 +158,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     },
     reload: (next) => {
       catalogue.replace(next.models);
+      parts.presets.replace(next.presets);
       ways.replace(channelsOf(next, demoUrl));
       byok.replace(next.byok);
       return unchangeable(config, next);
@@ -241,6 +243,7 @@ async function createParts(
     chats,
     audio: audioPaths(path),
     catalogue,
+    presets: new Presets(config.presets),
     idempotency,
     quotes,
     vault,

@@ -25,6 +25,7 @@ export interface Config {
   siwx: SiwxConfig;
   channels: ChannelConfig[];
   models: ModelConfig[];
+  presets: PresetConfig[];
   limits: LimitsConfig;
   creditUsd: NanoUsd;
   media: MediaConfig;
@@ -299,6 +300,32 @@ export interface MediaDefaults {
   factor?: string;
   voice?: string;
   format?: string;
+}
+
+/** Something that is asked for by a few fields. */
+export interface PresetConfig {
+  name: string;
+  description: string | null;
+  /** Of the model that makes it. */
+  model: string;
+  inputs: Record<string, PresetInput>;
+  /** The request's body: `{name}` in a text stands for an input. */
+  fields: Record<string, unknown>;
+}
+
+export interface PresetInput {
+  type: 'text' | 'image' | 'number' | 'choice';
+  description: string | null;
+  isRequired: boolean;
+  /** What is taken where the caller says nothing; null for nothing. */
+  usual: string | number | null;
+  /** Of a choice. */
+  values: (string | number)[];
+  /** Of a number. */
+  min: number;
+  max: number;
+  /** Of a text. */
+  maxLength: number;
 }
 
 export interface LimitsConfig {

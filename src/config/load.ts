@@ -21,6 +21,7 @@ import { readMedia, readWebhooks } from './media.ts';
 import { readModels } from './models.ts';
 import { readNetworks } from './networks.ts';
 import { readAmounts } from './payments.ts';
+import { readPresets, shippedPresets } from './presets.ts';
 import type { RawFile } from './raw.ts';
 import { demoChannels, readDemo } from './sandbox.ts';
 import { applySchema } from './schema.ts';
@@ -71,6 +72,7 @@ export function loadConfig(environment: Environment, options: LoadOptions): Conf
     siwx: readSiwx(raw.siwx, faults),
     channels,
     models,
+    presets: readPresets(raw.fashion ?? [], models, faults),
     limits: readLimits(raw.limits),
     creditUsd: readCredit(raw, faults),
     media: readMedia(raw, faults),
@@ -97,7 +99,9 @@ function completed(given: Record<string, unknown>, context: Completing): Record<
   const { mode, environment, faults, notes } = context;
   // The sandbox ignores real channels, so their keys need not be there.
   const used =
-    mode === 'sandbox' ? { ...given, channels: demoChannels(), models: undefined } : given;
+    mode === 'sandbox'
+      ? { ...given, channels: demoChannels(), models: undefined, fashion: undefined }
+      : given;
   const data = fillVariables(used, environment, faults);
   const publicUrl = text(environment, 'PUBLIC_URL');
   if (publicUrl !== null) {
@@ -111,6 +115,7 @@ function completed(given: Record<string, unknown>, context: Completing): Record<
   }
   data['channels'] ??= channelsFrom(environment, faults);
   data['models'] ??= shippedModels(mode, data['channels'], faults);
+  data['fashion'] ??= shippedPresets(data['models'], faults);
   return data;
 }
 

@@ -14,6 +14,7 @@ export interface RawFile {
   payments: RawPayments;
   channels?: (RawChannel | undefined)[];
   models?: (RawModel | undefined)[];
+  fashion?: (RawPreset | undefined)[];
   credits: { credit_usd: string };
   byok: { fee_percent: string; fee_usd_per_request: string };
   limits: Record<
@@ -203,4 +204,23 @@ export interface RawRule {
   included?: number;
   min?: number;
   step?: number;
+}
+
+export interface RawPreset {
+  name?: string;
+  description?: string;
+  model?: string | string[];
+  inputs: Record<string, RawPresetInput | undefined>;
+  fields: Record<string, unknown>;
+}
+
+export interface RawPresetInput {
+  type: 'text' | 'image' | 'number' | 'choice';
+  description?: string;
+  required: boolean;
+  default?: string | number;
+  values: (string | number | undefined)[];
+  min?: number;
+  max?: number;
+  max_length?: number;
 }

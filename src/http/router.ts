@@ -16,6 +16,7 @@ import type { Cursors } from '../usage/cursor.ts';
 import type { History } from '../usage/history.ts';
 import type { Usage } from '../usage/usage.ts';
 import type { Vault } from '../vault.ts';
+import type { Presets } from '../presets.ts';
 import type { Quotes } from '../quotes.ts';
 import type { KeySpending } from '../keys/spending.ts';
 import type { AdminOptions } from './admin/options.ts';
@@ -52,6 +53,7 @@ import { usageAnalytics } from './venice/usage-analytics.ts';
 import { usageHistory } from './venice/usage-history.ts';
 import { getUsage } from './venice/usage.ts';
 import { createWeb3Key, web3Token } from './venice/web3-key.ts';
+import { fashionRoutes, fashionShop } from './tasks/fashion.ts';
 import { taskRoutes, taskShops } from './tasks/routes.ts';
 import { askPayout, getOwnPayout, listOwnPayouts } from './x402/payouts.ts';
 import { topUp } from './x402/top-up.ts';
@@ -74,6 +76,7 @@ export interface RouterOptions
   media: MediaStore;
   webhooks: Webhooks;
   tasks: Tasks;
+  presets: Presets;
   audio: AudioPaths;
 }
 
@@ -143,6 +146,8 @@ export function createRouter(options: RouterOptions): Routes {
   }
   on('post', '/v1/messages/count_tokens', null, open, countTokens(options));
   for (const [method, path, operation] of taskRoutes(options)) serve(method, path, operation);
+  on('post', '/api/v1/fashion/:preset', 'infer', open, signedIn, sound, fashionShop(options));
+  for (const [method, path, operation] of fashionRoutes(options)) serve(method, path, operation);
 
   serve('post', '/v1/credits/estimate', creditsEstimate(options));
   serve('post', '/api/v1/video/quote', quoteVideo(options));
