@@ -226,6 +226,7 @@ async function createParts(
     origin,
     clock,
     log,
+    metrics,
     lookUp: tools.lookUp,
   });
   opened.defer(() => results.stop());

@@ -4,11 +4,13 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Store } from '../ledger/store.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { Outbound } from '../outbound.ts';
 import type { LookUpName } from '../outbound-names.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import type { Blobs } from './blobs.ts';
 import { DiskBlobs, MEDIA_DIRECTORY } from './disk.ts';
+import { addMediaFigures } from './figures.ts';
 import { S3Blobs } from './s3.ts';
 import { Spool } from './spool.ts';
 import { MediaStore } from './store.ts';
@@ -21,6 +23,8 @@ export interface MediaPartsOptions {
   origin(): string;
   clock: Clock;
   log: Log;
+  /** Where their figures are told. */
+  metrics?: Metrics | undefined;
   /** Of names that others chose; tests answer what they like. */
   lookUp?: LookUpName | undefined;
 }
@@ -36,7 +40,7 @@ export interface MediaParts {
 const OWNER_HEX = 12;
 
 export async function createMediaParts(options: MediaPartsOptions): Promise<MediaParts> {
-  const { store, config, origin, clock, log, lookUp } = options;
+  const { store, config, origin, clock, log, metrics, lookUp } = options;
   const { ledger } = store;
   const { allowPrivate, ports } = config.webhooks;
   const outbound = new Outbound({ allowPrivate, ports, ...(lookUp && { lookUp }) });
@@ -63,6 +67,7 @@ export async function createMediaParts(options: MediaPartsOptions): Promise<Medi
   const box = store.boxFor('webhooks');
   const webhooks = new Webhooks({ ledger, outbound, media, box, clock, log });
   webhooks.start();
+  if (metrics) addMediaFigures(metrics, { reports: store.reports, clock });
   return {
     media,
     webhooks,
