@@ -198,7 +198,7 @@ async function createParts(
   const { ledger, accounts, keys, idempotency, reports } = store;
 
   const { demoUrl = opened.use(await startDemo(config))?.url ?? null } = tools;
-  const catalogue = new Catalogue(config.models);
+  const catalogue = new Catalogue(config.models, limits.tokenizer);
   const channels = channelsOf(config, demoUrl);
   const ways = await createWays({ store, channels, limits, clock, log });
   opened.defer(() => ways.stop());

@@ -5,6 +5,7 @@ import type { ByokFee } from '../pricing/byok.ts';
 import type { MediaPrices } from '../pricing/media.ts';
 import type { PriceList } from '../pricing/rules.ts';
 import type { TokenPrices } from '../pricing/tokens.ts';
+import type { Tokenizer } from '../tokens.ts';
 import type { TaskHttp } from './task-http.ts';
 
 export type Mode = 'live' | 'sandbox';
@@ -337,6 +338,8 @@ export interface LimitsConfig {
   stickyMs: number;
   /** How long a stream may be silent before its first word until a comment is sent; 0: never. */
   sseKeepAliveMs: number;
+  /** How input is counted that is held for. */
+  tokenizer: Tokenizer;
   connections: number;
   headersTimeoutMs: number;
   requestTimeoutMs: number;

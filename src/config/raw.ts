@@ -3,6 +3,7 @@
  * that the rest can still be checked. Hence everything without a default may be missing.
  */
 import type { InputMode, ModelConfig, ReportedCost, Verdict, VideoDialect } from './config.ts';
+import type { Tokenizer } from '../tokens.ts';
 import type { TaskHttp } from './task-http.ts';
 
 export interface RawFile {
@@ -30,6 +31,7 @@ export interface RawFile {
     | 'drain_ms',
     number
   > & {
+    tokenizer: Tokenizer;
     rates: Record<string, RawTier | undefined>;
     failed_requests: { count: number; seconds: number };
     floods: { unauthorized_per_minute: number; payment_required_per_minute: number };
