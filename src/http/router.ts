@@ -52,6 +52,7 @@ import { billingBalance, billingUsage } from './venice/billing.ts';
 import { usageAnalytics } from './venice/usage-analytics.ts';
 import { usageHistory } from './venice/usage-history.ts';
 import { getUsage } from './venice/usage.ts';
+import { veniceMediaRoutes, veniceShops } from './venice/media.ts';
 import { createWeb3Key, web3Token } from './venice/web3-key.ts';
 import { fashionRoutes, fashionShop } from './tasks/fashion.ts';
 import { taskRoutes, taskShops } from './tasks/routes.ts';
@@ -140,12 +141,15 @@ export function createRouter(options: RouterOptions): Routes {
     serve('get', `${prefix}/payouts/:id`, getOwnPayout(options));
   }
 
-  const sold = [...chatShops(options), ...audioShops(options), ...taskShops(options)];
+  const venice = { ...options, routing: options.operator.routing };
+  const made = [...taskShops(options), ...veniceShops(venice)];
+  const sold = [...chatShops(options), ...audioShops(options), ...made];
   for (const [path, paid, make] of sold) {
     on('post', path, 'infer', open, signedIn, sound, paid, make);
   }
   on('post', '/v1/messages/count_tokens', null, open, countTokens(options));
   for (const [method, path, operation] of taskRoutes(options)) serve(method, path, operation);
+  for (const [method, path, operation] of veniceMediaRoutes(venice)) serve(method, path, operation);
   on('post', '/api/v1/fashion/:preset', 'infer', open, signedIn, sound, fashionShop(options));
   for (const [method, path, operation] of fashionRoutes(options)) serve(method, path, operation);
 
