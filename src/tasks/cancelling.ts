@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 import { endTask } from './ending.ts';
 import { providerFor } from './handing.ts';
 import { cancelUpstream } from './looking.ts';
-import { isOpen, taskById } from './rows.ts';
+import { changeTask, isOpen, taskById } from './rows.ts';
 import type { TaskTools } from './tools.ts';
 
 const CANCELLED = {
@@ -14,6 +14,11 @@ const CANCELLED = {
 } as const;
 /** Somebody else may change it meanwhile, that often at most. */
 const MAX_TRIES = 20;
+/** One that is being handed to its upstream is waited for, because it can be cancelled right after. */
+const HANDING_MS = 3_000;
+const WAIT_MS = 300;
+/** Nobody else looks at it while its upstream is asked. */
+const ASKING_MS = 60_000;
 
 /** Answers the task as it is then. Throws state_conflict where it goes on. */
 export async function cancelTask(
@@ -21,35 +26,66 @@ export async function cancelTask(
   row: TaskRow,
   signal: AbortSignal,
 ): Promise<TaskRow> {
+  const until = performance.now() + HANDING_MS;
   let now = row;
-  let isReleased = false;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     if (now.state === 'cancelled') return now;
     if (!isOpen(now)) throw conflict(`The task is ${now.state} already.`, now);
-    const isUnsent = now.submit === 'unsent';
-    if (!isUnsent && !isReleased) {
-      await release(tools, now, signal);
-      isReleased = true;
-    }
-    const guard = isUnsent ? ({ id: now.id, isUnsent } as const) : now;
-    const ended = await endTask(tools, guard, CANCELLED);
+    const ended = await tryCancel(tools, now, signal);
     if (ended) return ended;
+    if (now.submit === 'sending') {
+      if (performance.now() >= until) break;
+      await tools.bell.wait(now.id, WAIT_MS, signal);
+    }
     now = (await taskById(tools.ledger.read, now.id)) ?? now;
   }
-  throw conflict('The task could not be cancelled at the moment. Try again shortly.', now);
+  throw conflict('The task is being handed to its upstream right now. Try again shortly.', now);
 }
 
-/** Throws where the upstream does not let go of it. */
-async function release(tools: TaskTools, row: TaskRow, signal: AbortSignal): Promise<void> {
-  if (row.submit === 'sending') {
-    throw conflict('The task is being handed to its upstream right now. Try again shortly.', row);
+/** Null where it is something else by now than what was read of it. */
+async function tryCancel(
+  tools: TaskTools,
+  row: TaskRow,
+  signal: AbortSignal,
+): Promise<TaskRow | null> {
+  switch (row.submit) {
+    case 'unsent':
+      return endTask(tools, { id: row.id, isUnsent: true }, CANCELLED);
+    case 'sending':
+      return null;
+    case 'sent':
+      return cancelSent(tools, row, signal);
   }
+}
+
+/** Whoever looks at it at the moment is overruled: what was agreed with the upstream here is what counts. */
+async function cancelSent(
+  tools: TaskTools,
+  row: TaskRow,
+  signal: AbortSignal,
+): Promise<TaskRow | null> {
+  const { ledger } = tools;
+  const taken = await ledger.write((tx) =>
+    changeTask(tx, row, { lease_epoch: row.lease_epoch + 1, next_at: tx.nowMs + ASKING_MS }),
+  );
+  if (!taken) return null;
+  try {
+    requireReleased(row, await askUpstream(tools, taken, signal));
+  } catch (error) {
+    await ledger.write((tx) => changeTask(tx, taken, { next_at: tx.nowMs }));
+    throw error;
+  }
+  return endTask(tools, taken, CANCELLED);
+}
+
+async function askUpstream(tools: TaskTools, row: TaskRow, signal: AbortSignal) {
   const channel = tools.routing.channels().find(({ id }) => id === row.channel_id);
   const provider = channel && providerFor(tools, row, channel);
-  const said =
-    channel && provider
-      ? await cancelUpstream({ tools, row, channel, provider, signal })
-      : 'unsupported';
+  if (!channel || !provider) return 'unsupported';
+  return cancelUpstream({ tools, row, channel, provider, signal });
+}
+
+function requireReleased(row: TaskRow, said: 'cancelled' | 'too_late' | 'unsupported'): void {
   if (said === 'cancelled') return;
   throw conflict(
     said === 'too_late'

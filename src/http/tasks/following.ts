@@ -155,6 +155,7 @@ function shown({ seq, type, atMs, data }: TaskEvent): z.infer<typeof eventView> 
 
 /** Whether something happened; false after the time of a keep-alive. */
 async function wait(news: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return false;
   const over = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => over.resolve(false), KEEP_ALIVE_MS);
   const onAbort = () => over.resolve(false);
