@@ -35,7 +35,7 @@ it('fal: its client and ours see the same', async () => {
   const client = createFalClient({
     credentials: 'key',
     // The client knows fal's own hosts alone.
-    fetch: (url, init) => fetch(new URL(new URL(String(url)).pathname, server.url), init),
+    fetch: (url, init) => fetch(new URL(new URL(new Request(url).url).pathname, server.url), init),
   });
   const { data, requestId } = await client.queue
     .submit(MODEL, { input: { prompt: 'A fox.' } })
