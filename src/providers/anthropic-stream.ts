@@ -10,6 +10,7 @@ import {
 import { LineCarry } from './line-carry.ts';
 import { isFields } from './openai-usage.ts';
 import type { ChatRequest, Measured, MeterLimits, StreamMeter, Usage } from './provider.ts';
+import { errorStatusOf } from './reported.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -29,6 +30,9 @@ export class AnthropicMeter implements StreamMeter {
   /** Tool calls are numbered among themselves there by block, here by call. */
   #calls = new Map<unknown, number>();
   #stopReason: unknown = null;
+  /** Whether the end has told the output tokens. */
+  #isOutputTold = false;
+  #errorStatus: number | null = null;
 
   constructor(request: ChatRequest, limits: MeterLimits) {
     this.#request = request;
@@ -58,13 +62,14 @@ export class AnthropicMeter implements StreamMeter {
       outputBytes: this.#outputBytes,
       isComplete: this.#stopReason !== null,
       error: this.#error,
+      errorStatus: this.#errorStatus,
     };
   }
 
-  /** Until the end has told them, the output tokens of the beginning are a guess of one or two. */
+  /** Those of the beginning are a guess of one or two, also where the end tells none. */
   #counted(usage: Fields): Usage | null {
     const counted = usageOf(usage);
-    if (!counted || this.#stopReason !== null) return counted;
+    if (!counted || this.#isOutputTold) return counted;
     return { ...counted, outputTokens: 0 };
   }
 
@@ -92,6 +97,7 @@ export class AnthropicMeter implements StreamMeter {
         return this.#stop();
       case 'error':
         this.#error ??= errorOf(event);
+        this.#errorStatus ??= errorStatusOf(event);
         return [this.#line({ error: { message: this.#error, type: 'upstream_error' } })];
       default:
         return [];
@@ -144,7 +150,9 @@ export class AnthropicMeter implements StreamMeter {
   }
 
   #messageDelta(event: Fields): Buffer[] {
-    this.#usage = mergedUsage(this.#usage, event['usage']);
+    const { usage } = event;
+    this.#usage = mergedUsage(this.#usage, usage);
+    if (isFields(usage) && typeof usage['output_tokens'] === 'number') this.#isOutputTold = true;
     const delta = event['delta'];
     if (!isFields(delta) || typeof delta['stop_reason'] !== 'string') return [];
     this.#stopReason = delta['stop_reason'];

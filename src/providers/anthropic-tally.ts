@@ -16,6 +16,8 @@ export class AnthropicTally {
   #usage: Fields | null = null;
   #outputBytes = 0;
   #stopReason: unknown = null;
+  /** Whether the end has told the output tokens. */
+  #isOutputTold = false;
   #error: string | null = null;
   #errorStatus: number | null = null;
 
@@ -75,17 +77,19 @@ export class AnthropicTally {
   }
 
   #messageDelta(event: Fields): void {
-    this.#usage = mergedUsage(this.#usage, event['usage']);
+    const { usage } = event;
+    this.#usage = mergedUsage(this.#usage, usage);
+    if (isFields(usage) && typeof usage['output_tokens'] === 'number') this.#isOutputTold = true;
     const delta = event['delta'];
     if (isFields(delta) && typeof delta['stop_reason'] === 'string') {
       this.#stopReason = delta['stop_reason'];
     }
   }
 
-  /** Until the end has told them, the output tokens of the beginning are a guess of one or two. */
+  /** Those of the beginning are a guess of one or two, also where the end tells none. */
   #counted(usage: Fields): Usage | null {
     const counted = usageOf(usage);
-    if (!counted || this.#stopReason !== null) return counted;
+    if (!counted || this.#isOutputTold) return counted;
     return { ...counted, outputTokens: 0 };
   }
 }
