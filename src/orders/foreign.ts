@@ -12,13 +12,17 @@ const STATE = new Set(
     'original_task_id external_task_id prediction_id generation_id queue_id request_id job_id file_id file_ids asset_id asset_ids ' +
     'image_id image_ids song_id clip_id continue_clip_id audio_id music_id upload_id persona_id character_id character_ids characters ' +
     'subject_id element_id element_ids avatar_id previous_response_id conversation store deployment store_for_inpainting'
-  ).split(' '),
+  )
+    .split(' ')
+    .map(bare),
 );
-const ADDRESS = /call_?back|web_?hook|notify|polling_url/;
+const ADDRESS = /callback|webhook|notify|pollingurl/;
 /** Of our own, and taken out before anything is sent. */
 const OWN = 'callback_url';
 /** Which server and which key: nobody's choice but the gateway's. */
-const ROUTE = new Set(['api_key', 'api_base', 'base_url', 'models', 'fallbacks', 'route']);
+const ROUTE = new Set(
+  ['api_key', 'api_base', 'base_url', 'models', 'fallbacks', 'route'].map(bare),
+);
 /** Places that only somebody's account can read. */
 const PRIVATE_PLACE = /^\s*(?:asset|gs|s3|file|blob|sediment):/i;
 const MAX_DEPTH = 8;
@@ -26,7 +30,7 @@ const MAX_DEPTH = 8;
 /** Errors: unsupported_parameter with details.field. */
 export function refuseForeign(fields: Fields): void {
   for (const [name, value] of Object.entries(fields)) {
-    const plain = snake(name);
+    const plain = bare(name);
     if (ROUTE.has(plain)) throw refused(name, 'the gateway chooses the route');
     if (ADDRESS.test(plain) && name !== OWN) {
       throw refused(name, 'only callback_url is told, by this gateway');
@@ -37,7 +41,7 @@ export function refuseForeign(fields: Fields): void {
 
 function check(name: string, value: unknown, depth: number): void {
   if (value === null || value === undefined || value === false || depth > MAX_DEPTH) return;
-  const isState = STATE.has(snake(name)) || (depth > 0 && /^id$/i.test(name));
+  const isState = STATE.has(bare(name)) || (depth > 0 && bare(name) === 'id');
   if (isState)
     throw refused(name, 'it names something in the upstream account, which is not yours alone');
   if (typeof value === 'string' && PRIVATE_PLACE.test(value.slice(0, 64))) {
@@ -50,12 +54,9 @@ function check(name: string, value: unknown, depth: number): void {
   }
 }
 
-/** taskId, task-id and TASK_ID are one name: some upstreams do not care for case. */
-function snake(name: string): string {
-  return name
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replaceAll('-', '_')
-    .toLowerCase();
+/** taskId, task-id, TASKID and what folds to them are one name: some upstreams do not care for case. */
+function bare(name: string): string {
+  return name.replaceAll(/[-_]/g, '').toUpperCase().toLowerCase();
 }
 
 function refused(field: string, why: string): AppError {

@@ -141,7 +141,7 @@ describe('LangChain', () => {
   it('streams', async () => {
     const { model, left } = await chat();
     let text = '';
-    for await (const chunk of await model.stream('hello')) text += String(chunk.content);
+    for await (const chunk of await model.stream('hello')) text += chunk.text;
     expect(text).toBe('Hi there, how are you today?');
     expect(await left()).toBe(NANO - priceOf(9, 7));
     await app.check();
