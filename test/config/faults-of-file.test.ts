@@ -371,7 +371,7 @@ describe('settings of the file', () => {
       'webhooks: { allow_private: ["::/0"] }',
       'webhooks.allow_private[0]',
     ],
-    ['a store of a later release', 'media: { store: s3 }', 'media.store'],
+    ['a store that there is not', 'media: { store: tape }', 'media.store'],
     ['a credit worth nothing', 'credits: { credit_usd: "0" }', 'credits.credit_usd'],
     ['a variable that is not set', changed('sk-test-key', '${NOT_SET}'), 'channels[0].api_key'],
     ['a variable that is empty (K-13)', changed('sk-test-key', '${EMPTY}'), 'channels[0].api_key'],

@@ -258,3 +258,15 @@ describe('what is wrong with a media model is said', () => {
     ]);
   });
 });
+
+it('says of a price that is the upstream’s word where nobody will say it', () => {
+  const text = (price: string) =>
+    load(
+      model(`type: text, context: 1000, max_output: 100, price: { ${price} }`),
+    ).origin?.notes.join('\n');
+  const upstream = 'from: upstream, max_usd: "5"';
+  expect(text(upstream)).toMatch(/model m costs what its upstream says, and the channel main/);
+  const rules = '{ unit: input_token, usd: "1" }, { unit: output_token, usd: "1" }';
+  expect(text(`${upstream}, rules: [${rules}]`)).not.toMatch(/what its upstream says/);
+  expect(text(upstream)).not.toMatch(/is free/);
+});
