@@ -155,6 +155,18 @@ function addNotes({ mode, server, channels, models, payments }: Config, notes: s
     if (price.rules.length > 0 && price.rules.every((rule) => /^0(\.0*)?$/.test(rule.usd)))
       notes.push(`the model ${id} is free: all its prices are 0`);
   }
+  const silent = new Set(
+    channels.filter(({ reportedCost }) => reportedCost === null).map(({ id }) => id),
+  );
+  for (const { id, type, price, routes } of models) {
+    const isText = type === 'text' || type === 'embedding';
+    const route = routes.find(({ channel }) => silent.has(channel));
+    if (isText && price.upstream && !price.rules.length && route) {
+      notes.push(
+        `the model ${id} costs what its upstream says, and the channel ${route.channel} says nothing (reported_cost): give its price rules, too`,
+      );
+    }
+  }
   const isLoopback = /^(localhost|127\.|::1$)/.test(server.host);
   if (mode === 'live' && server.publicUrl === null && !isLoopback) {
     notes.push('PUBLIC_URL is not set: off loopback, paid routes answer 503 not_configured');
