@@ -32,7 +32,7 @@ const CHANNELS: Record<string, string | undefined> = {
 };
 
 /** Of a model in the settings file. */
-const ID = /^[A-Za-z0-9~][A-Za-z0-9._:/@+-]{0,127}$/;
+const ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/;
 
 export interface Wanted {
   /** Of the file; without it every provider that has a channel of its own. */
@@ -103,6 +103,7 @@ function channelOf(provider: string, wanted: Wanted): string | null {
 
 function attempt(id: string, read: () => Suggestion, skipped: Skipped[]): Suggestion | null {
   try {
+    if (id.startsWith('~')) throw new NotForSale('it is a name whose model and price change');
     if (!ID.test(id)) throw new NotForSale('its name is none that the settings file takes');
     return read();
   } catch (error) {

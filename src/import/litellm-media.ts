@@ -28,7 +28,7 @@ function imageOf(type: string, model: Fields, sized: readonly SizedPrice[]): Med
   const notes: string[] = [];
   if (model['input_cost_per_token'] !== undefined)
     notes.push('input_cost_per_token: the prompt is sold with the picture');
-  if (sized.length) return { type, rules: sizedRules(sized), notes, params: sizedParams(sized) };
+  if (sized.length) return sizedOf(type, sized, notes);
   const usd = decimal(model['output_cost_per_image']) ?? decimal(model['input_cost_per_image']);
   if (usd === null) throw new NotForSale('it has no price of a picture');
   const rules = [{ unit: 'image', usd }];
@@ -37,18 +37,25 @@ function imageOf(type: string, model: Fields, sized: readonly SizedPrice[]): Med
   return { type, rules, notes, params: {} };
 }
 
-function sizedRules(prices: readonly SizedPrice[]): Rule[] {
-  return prices.map(({ quality, size, usd }) => ({
-    unit: 'image',
-    usd,
-    when: { ...(quality !== undefined && { quality }), size },
-  }));
-}
-
-function sizedParams(prices: readonly SizedPrice[]): Record<string, unknown> {
-  const sizes = [...new Set(prices.map(({ size }) => size))];
-  const qualities = new Set(prices.flatMap(({ quality }) => quality ?? []));
-  return { sizes, ...(qualities.size && { qualities: [...qualities] }) };
+/** A quality that has no price of some size cannot be offered; a size alone is what nobody's quality costs, which we always name. */
+function sizedOf(type: string, all: readonly SizedPrice[], notes: string[]): Media {
+  const sizes = [...new Set(all.map(({ size }) => size))];
+  const named = all.filter(({ quality }) => quality !== undefined);
+  const byQuality = Map.groupBy(named.length ? named : all, ({ quality }) => quality);
+  const whole = [...byQuality].filter(([, prices]) => prices.length === sizes.length);
+  if (!whole.length) throw new NotForSale('no quality of it is priced in every size');
+  for (const [quality, prices] of byQuality) {
+    if (prices.length < sizes.length) notes.push(`quality ${quality}: not priced in every size`);
+  }
+  const rules = whole.flatMap(([quality, prices]) =>
+    prices.map(({ size, usd }): Rule => ({
+      unit: 'image',
+      usd,
+      when: { ...(quality !== undefined && { quality }), size },
+    })),
+  );
+  const qualities = whole.flatMap(([quality]) => quality ?? []);
+  return { type, rules, notes, params: { sizes, ...(qualities.length && { qualities }) } };
 }
 
 function videoOf(model: Fields): Media {

@@ -39,7 +39,6 @@ export function* readOpenRouter(file: Fields, asOf: string): Iterable<Entry> {
 }
 
 function suggestionOf(id: string, model: Fields): Suggestion {
-  if (id.startsWith('~')) throw new NotForSale('it is a name whose model and price change');
   const { pricing } = model;
   const architecture = isFields(model['architecture']) ? model['architecture'] : {};
   const outputs = list(architecture['output_modalities']);
