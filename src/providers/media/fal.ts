@@ -148,7 +148,7 @@ function inputOf(job: MediaJob, asks: Asks): Fields {
 }
 
 /** Links in the caller's own names, where fal has such names, and everything in the names that most models use. */
-function inputsOf({ type }: MediaJob, asks: Asks): Fields {
+function inputsOf({ type, upstreamModel }: MediaJob, asks: Asks): Fields {
   const own = Object.entries(asks.given).filter(([name]) => /_urls?$/.test(name));
   const [first] = pictures(asks, 'first');
   const [last] = pictures(asks, 'last');
@@ -156,6 +156,8 @@ function inputsOf({ type }: MediaJob, asks: Asks): Fields {
   const all = pictures(asks);
   return {
     image_url: first,
+    // Some of its versions have this name, some the other; what they do not know they ignore.
+    ...(/kling/.test(upstreamModel) && { start_image_url: first }),
     ...(type === 'image' || type === 'image_edit' ? { image_urls: all.length ? all : null } : {}),
     ...(last !== undefined && !('tail_image_url' in asks.given) && { end_image_url: last }),
     reference_image_urls: references.length ? references : undefined,

@@ -10,6 +10,9 @@ export const openaiImages: MediaProvider = {
   start,
 };
 
+/** Its layer of this dialect answers with images themselves, and wants to be told so. */
+const GOOGLE = /^https:\/\/generativelanguage\.googleapis\.com\//;
+
 async function start(job: MediaJob, http: MediaHttp): Promise<Started> {
   const asks = asksOf(job);
   const isEdit = job.type === 'image_edit' || asks.pictures.length > 0;
@@ -19,9 +22,20 @@ async function start(job: MediaJob, http: MediaHttp): Promise<Started> {
   return answer.status < 300 ? imagesOf(answer.json(), job, http) : refusal(answer, http);
 }
 
-function fieldsOf({ upstreamModel, order: { asked } }: MediaJob, { prompt, rest }: Asks): Fields {
-  const { n, size, quality, resolution, aspect_ratio } = asked;
-  return { ...rest, model: upstreamModel, prompt, n, size, quality, resolution, aspect_ratio };
+function fieldsOf(job: MediaJob, { prompt, rest }: Asks): Fields {
+  const { n, size, quality, resolution, aspect_ratio } = job.order.asked;
+  return {
+    ...rest,
+    model: job.upstreamModel,
+    prompt,
+    n,
+    size,
+    quality,
+    resolution,
+    aspect_ratio,
+    // Elsewhere links are as good, and OpenAI's own models do not know the field.
+    response_format: GOOGLE.test(job.channel.baseUrl) ? 'b64_json' : undefined,
+  };
 }
 
 /** Files where the inputs are here; by reference where they are links, which are the upstream's to fetch; xAI has a form of its own. */

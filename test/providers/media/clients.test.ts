@@ -57,6 +57,7 @@ it('fal: its client and ours see the same', async () => {
     prompt: 'A fox.',
     cfg_scale: 0.7,
     image_url: 'https://example.com/1.png',
+    start_image_url: 'https://example.com/1.png',
     aspect_ratio: '9:16',
     generate_audio: true,
     duration: '5',

@@ -255,6 +255,7 @@ describe('videos from pictures', () => {
     ['fal-ai/luma-dream-machine/ray-2', { duration: '6s' }],
     ['fal-ai/ltx-2', { duration: 6 }],
     ['fal-ai/bytedance/seedance/v1.5', { duration: '6' }],
+    ['fal-ai/kling-video/v3/pro/image-to-video', { duration: '6' }],
   ])('fal: %s is told a length as %o', async (model, body) => {
     const { json } = await sent('fal', { type: 'video', model, order });
     expect(json).toMatchObject(body);
