@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DemoMedia, type DemoMediaOptions } from './demo-media.ts';
+import { answerResponse } from './demo/responses.ts';
 import { answerSpeech, answerTranscription } from './demo/speech.ts';
 
 export interface DemoUpstream extends AsyncDisposable {
@@ -22,6 +23,7 @@ interface Asked {
   messages?: unknown[];
   input?: unknown;
   max_tokens?: number;
+  max_output_tokens?: number;
   stream_options?: { include_usage?: boolean };
 }
 
@@ -97,6 +99,7 @@ async function answer(
   if (request.url === '/v1/audio/speech') return answerSpeech(asked.input, response);
   if (answerMedia(request, asked, { media, response })) return;
   if (request.url === '/v1/embeddings') return answerEmbeddings(asked, response);
+  if (request.url === '/v1/responses') return answerResponse(asked, WORDS, response);
   if (request.url !== '/v1/chat/completions') return void response.writeHead(404).end('{}');
   const words = WORDS.slice(0, Math.max(1, asked.max_tokens ?? WORDS.length));
   const prompt = Math.ceil(JSON.stringify(asked.messages ?? []).length / 4);

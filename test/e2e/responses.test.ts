@@ -1,6 +1,7 @@
 import { LLMock } from '@copilotkit/aimock';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startDemoUpstream } from '../../src/demo-upstream.ts';
 import { MODEL_ID, startApp, type TestApp } from '../support/app.ts';
 import { last, named, opening, response } from '../support/dialects.ts';
 import { json } from '../support/upstream.ts';
@@ -126,4 +127,27 @@ describe('a response under a quote', () => {
     expect(capped.json['error']).toMatchObject({ code: 'max_credits_exceeded' });
     await app.check();
   });
+});
+
+it('the sandbox makes up responses and messages, too', async () => {
+  const demo = await startDemoUpstream();
+  await using app = await startApp({ demoUrl: demo.url });
+  const { client, left } = await customer(app);
+  const stream = client.responses.stream({
+    model: MODEL_ID,
+    input: 'hello',
+    max_output_tokens: 16,
+  });
+  const final = await stream.finalResponse();
+  expect(final.output_text).toMatch(/^This answer was made up/);
+  expect(final.status).toBe('incomplete');
+  const whole = await client.responses.create({ model: MODEL_ID, input: 'hello' });
+  expect(whole.status).toBe('completed');
+  expect(await left()).toBe(NANO - priceOf(final.usage!) - priceOf(whole.usage!));
+  const { secret } = await app.key('1');
+  const body = { model: MODEL_ID, max_tokens: 64, messages: [{ role: 'user', content: 'hello' }] };
+  const message = await app.post('/v1/messages', body, { 'x-api-key': secret });
+  expect(message.json).toMatchObject({ type: 'message', stop_reason: 'end_turn' });
+  await app.check();
+  await demo[Symbol.asyncDispose]();
 });
