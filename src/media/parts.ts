@@ -41,11 +41,11 @@ const OWNER_HEX = 12;
 
 export async function createMediaParts(options: MediaPartsOptions): Promise<MediaParts> {
   const { store, config, origin, clock, log, metrics, lookUp } = options;
-  const { ledger } = store;
+  const { ledger, reports } = store;
   const { allowPrivate, ports } = config.webhooks;
   const outbound = new Outbound({ allowPrivate, ports, ...(lookUp && { lookUp }) });
   const directory = join(config.dataDir, MEDIA_DIRECTORY);
-  const spool = new Spool(join(directory, 'incoming'), config.media.maxBytes);
+  const spool = new Spool(join(directory, 'incoming'), config.media);
   await spool.start();
   const stores = new Map<string, Blobs>([['disk', new DiskBlobs(directory)]]);
   const owner = store.secretFor('media owner').toString('hex').slice(0, OWNER_HEX);
@@ -65,9 +65,9 @@ export async function createMediaParts(options: MediaPartsOptions): Promise<Medi
   const upkeep = new MediaUpkeep({ ledger, stores, clock, log });
   upkeep.start();
   const box = store.boxFor('webhooks');
-  const webhooks = new Webhooks({ ledger, outbound, media, box, clock, log });
+  const webhooks = new Webhooks({ ledger, reports, outbound, media, box, clock, log });
   webhooks.start();
-  if (metrics) addMediaFigures(metrics, { reports: store.reports, clock });
+  if (metrics) addMediaFigures(metrics, { reports, clock });
   return {
     media,
     webhooks,

@@ -17,13 +17,26 @@ export interface Spooled {
   sha256: string;
 }
 
+export interface SpoolLimits {
+  /** Of one file. */
+  maxBytes: number;
+  /** Of the disk, left to everything else. */
+  keptFreeBytes: number;
+}
+
 export class Spool {
   readonly #directory: string;
-  readonly #maxBytes: number;
+  readonly #limits: SpoolLimits;
 
-  constructor(directory: string, maxBytes: number) {
+  constructor(
+    directory: string,
+    {
+      maxBytes,
+      keptFreeBytes = KEPT_FREE_BYTES,
+    }: Partial<SpoolLimits> & Pick<SpoolLimits, 'maxBytes'>,
+  ) {
     this.#directory = directory;
-    this.#maxBytes = maxBytes;
+    this.#limits = { maxBytes, keptFreeBytes };
   }
 
   /** Once, before anything is taken in: what an earlier process did not finish goes. */
@@ -39,22 +52,22 @@ export class Spool {
     const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
       throw asFull(error);
     });
-    return new SpoolFile(path, handle, this.#maxBytes);
+    return new SpoolFile(path, handle, this.#limits);
   }
 }
 
 export class SpoolFile {
   readonly path: string;
   readonly #handle: FileHandle;
-  readonly #maxBytes: number;
+  readonly #limits: SpoolLimits;
   #hash: Hash = createHash('sha256');
   #bytes = 0;
   #looked = -LOOK_BYTES;
 
-  constructor(path: string, handle: FileHandle, maxBytes: number) {
+  constructor(path: string, handle: FileHandle, limits: SpoolLimits) {
     this.path = path;
     this.#handle = handle;
-    this.#maxBytes = maxBytes;
+    this.#limits = limits;
   }
 
   get bytes(): number {
@@ -63,12 +76,14 @@ export class SpoolFile {
 
   /** Refuses what is said to be too large, or has no room, before it comes. */
   async expect(bytes: number): Promise<void> {
-    if (this.#bytes + bytes > this.#maxBytes) throw tooLarge(this.#maxBytes);
+    const { maxBytes } = this.#limits;
+    if (this.#bytes + bytes > maxBytes) throw tooLarge(maxBytes);
     await this.#requireRoom(bytes);
   }
 
   async write(chunk: Buffer): Promise<void> {
-    if (this.#bytes + chunk.length > this.#maxBytes) throw tooLarge(this.#maxBytes);
+    const { maxBytes } = this.#limits;
+    if (this.#bytes + chunk.length > maxBytes) throw tooLarge(maxBytes);
     if (this.#bytes - this.#looked >= LOOK_BYTES) await this.#requireRoom(chunk.length);
     try {
       await this.#handle.write(chunk, 0, chunk.length, this.#bytes);
@@ -107,7 +122,7 @@ export class SpoolFile {
   async #requireRoom(bytes: number): Promise<void> {
     this.#looked = this.#bytes;
     const { bavail, bsize } = await statfs(this.path);
-    if (bavail * bsize - bytes < KEPT_FREE_BYTES) throw noRoom();
+    if (bavail * bsize - bytes < this.#limits.keptFreeBytes) throw noRoom();
   }
 }
 

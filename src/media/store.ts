@@ -127,12 +127,15 @@ export class MediaStore {
     const { channel, deadlineMs = DEADLINE_MS, pauseMs, signal } = options;
     const trusted = new URL(channel.baseUrl).origin;
     const way = { url, headers, trusted, deadlineMs, pauseMs, signal };
-    return this.#take(claimed, (file) => download(this.#options.outbound, way, file));
+    return this.#take(claimed, (file) => download(this.#options.outbound, way, file), signal);
   }
 
-  async #take(about: About, fill: (file: SpoolFile) => Promise<string>): Promise<StoredMedia> {
-    const stored = await this.#queue.add(() => this.#takeNow(about, fill));
-    return stored;
+  #take(
+    about: About,
+    fill: (file: SpoolFile) => Promise<string>,
+    signal?: AbortSignal,
+  ): Promise<StoredMedia> {
+    return this.#queue.add(() => this.#takeNow(about, fill), { ...(signal && { signal }) });
   }
 
   /** `fill` answers what the server of a link says that it is. */

@@ -1,7 +1,8 @@
 /** Takes due deliveries from their rows, in the turns that lanes.ts gives, and writes down what became of each. */
+import type { Kysely } from 'kysely';
 import PQueue from 'p-queue';
 import type { Clock } from '../clock.ts';
-import type { DeliveryRow } from '../db/tables.ts';
+import type { DeliveryRow, Tables } from '../db/tables.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
 import type { MediaStore } from '../media/store.ts';
@@ -14,6 +15,8 @@ import type { WebhookSecrets } from './secrets.ts';
 
 export interface PumpOptions {
   ledger: Ledger;
+  /** Looks over all that is due. */
+  reports: Kysely<Tables>;
   outbound: Outbound;
   media: Pick<MediaStore, 'ofTasks' | 'renewLinks'>;
   secrets: WebhookSecrets;
@@ -123,8 +126,8 @@ export class Pump {
 
   async #look(): Promise<void> {
     this.#isWoken = false;
-    const { ledger, clock } = this.#options;
-    const lanes = await dueLanes(ledger.read, clock.nowMs(), LANES);
+    const { reports, clock } = this.#options;
+    const lanes = await dueLanes(reports, clock.nowMs(), LANES);
     for (const lane of lanes) this.#next.set(laneName(lane), lane);
   }
 

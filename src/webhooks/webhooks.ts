@@ -2,8 +2,9 @@
  * What callbacks are told of a task: at least once, as Standard Webhooks v1. The row of a delivery is written with the end of its task;
  * from then on it is tried until a receiver takes it or its time is over, over restarts.
  */
+import type { Kysely } from 'kysely';
 import type { Clock } from '../clock.ts';
-import type { DeliveryRow, DeliveryState } from '../db/tables.ts';
+import type { DeliveryRow, DeliveryState, Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Ledger, WriteTx } from '../ledger/ledger.ts';
@@ -28,6 +29,8 @@ export interface NewDelivery {
 
 export interface WebhooksOptions {
   ledger: Ledger;
+  /** A connection on which a long statement keeps nobody waiting. */
+  reports: Kysely<Tables>;
   outbound: Outbound;
   media: Pick<MediaStore, 'ofTasks' | 'renewLinks'>;
   box: SecretBox;

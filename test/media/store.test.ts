@@ -3,6 +3,12 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MediaConfig } from '../../src/config/config.ts';
+import { Spool } from '../../src/media/spool.ts';
+import { MediaStore } from '../../src/media/store.ts';
+import { silentLog } from '../../src/log.ts';
+import { DiskBlobs } from '../../src/media/disk.ts';
+import { Outbound } from '../../src/outbound.ts';
+import { bytes as answer, startReceiver } from '../support/receiver.ts';
 import {
   aboutTask,
   type Bucket,
@@ -229,6 +235,38 @@ describe('what is taken in', () => {
       details: { reason: 'too_large' },
     });
     expect(await readdir(join(bench.store.dataDir, 'media', 'incoming'))).toEqual([]);
+  });
+
+  it('leaves room on the disk for the ledger, and nothing behind where there is none', async () => {
+    await using bench = await mediaBench();
+    const directory = join(bench.store.dataDir, 'full');
+    const spool = new Spool(directory, { maxBytes: 1_000_000, keptFreeBytes: 2 ** 52 });
+    await spool.start();
+    const { ledger, clock } = bench.store;
+    const media = new MediaStore({
+      ledger,
+      config: bench.config,
+      outbound: new Outbound({ allowPrivate: ['127.0.0.1'], ports: [0] }),
+      spool,
+      stores: new Map([['disk', new DiskBlobs(directory)]]),
+      secret: Buffer.alloc(32, 1),
+      origin: () => ORIGIN,
+      clock,
+      log: silentLog,
+    });
+    await expect(media.put(png(), aboutTask(bench.accountId))).rejects.toMatchObject({
+      code: 'unavailable',
+      retryAfterSeconds: 60,
+      details: { reason: 'no_room' },
+    });
+    await using cdn = await startReceiver(answer(png()));
+    const source = { url: cdn.origin };
+    const fetched = media.fetchAsset(source, aboutTask(bench.accountId), {
+      channel: { baseUrl: cdn.origin },
+    });
+    await expect(fetched).rejects.toMatchObject({ details: { reason: 'no_room' } });
+    expect(cdn.requests).toHaveLength(1);
+    expect(await readdir(directory)).toEqual([]);
   });
 
   it('is read by nobody else on this machine, under no name of anybody else’s (M-2)', async () => {

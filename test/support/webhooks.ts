@@ -63,6 +63,7 @@ export async function hookBench(
   });
   const webhooks = new Webhooks({
     ledger,
+    reports: store.reports,
     outbound,
     media: media.media,
     box: store.boxFor('webhooks'),
