@@ -9,6 +9,7 @@ import { refuseForeign } from './foreign.ts';
 import { findInputs, modeOf } from './inputs.ts';
 import {
   agreed,
+  bare,
   type Fields,
   readAudio,
   readDuration,
@@ -17,6 +18,7 @@ import {
   readSize,
   readText,
   readWhole,
+  type Source,
   sourcesOf,
   wrongField,
 } from './fields.ts';
@@ -46,11 +48,37 @@ export interface Asked {
 }
 
 const MAX_N = 1_000;
+const NUMBERS = [
+  'n',
+  'variants',
+  'num_images',
+  'num_outputs',
+  'num_samples',
+  'num_videos',
+  'number_of_images',
+  'image_count',
+  'sample_count',
+];
+const LENGTHS = [
+  'duration',
+  'seconds',
+  'duration_seconds',
+  'duration_in_seconds',
+  'seconds_total',
+  'length_seconds',
+  'video_duration',
+  'audio_duration',
+  'clip_duration',
+  'output_duration',
+];
+const MILLISECONDS = ['music_length_ms', 'duration_ms', 'length_ms'];
 const TEXTS = ['prompt', 'input', 'text', 'lyrics', 'lyrics_prompt', 'negative_prompt'] as const;
 /** They change what the upstream charges, and no price knows them; a value that says so is harmless. */
 const FORBIDDEN: Record<string, readonly unknown[]> = {
   frames: [],
   num_frames: [],
+  n_frames: [],
+  frame_count: [],
   video_length: [],
   batch_size: [1],
   max_images: [1],
@@ -70,10 +98,10 @@ export function readAsked(type: MediaType, fields: Fields): Asked {
     refuseForeign(fields);
   }
   const asked: { [K in keyof Asked]: Asked[K] | undefined } = {
-    n: agreed(sources, ['n', 'variants', 'num_images', 'num_outputs'], readWhole(MAX_N)),
+    n: agreed(sources, NUMBERS, readWhole(MAX_N)),
     size: sizeOf(sources),
     resolution: agreed(sources, ['resolution'], readText),
-    quality: agreed(sources, ['quality'], readText),
+    quality: agreed(sources, type === 'video' ? ['quality', 'mode'] : ['quality'], readText),
     aspect_ratio: agreed(sources, ['aspect_ratio', 'ratio'], readText),
     fps: agreed(sources, ['fps', 'framespersecond', 'frames_per_second'], readNumber),
     factor: agreed(sources, ['scale', 'factor', 'upscale_factor'], readFactor),
@@ -86,11 +114,13 @@ export function readAsked(type: MediaType, fields: Fields): Asked {
   ) as Asked;
 }
 
-function refuseForbidden(sources: readonly Fields[]): void {
-  for (const fields of sources) {
-    for (const [name, harmless] of Object.entries(FORBIDDEN)) {
-      const value = fields[name] ?? null;
-      if (value === null || harmless.some((fine) => fine === value)) continue;
+function refuseForbidden(sources: readonly Source[]): void {
+  for (const source of sources) {
+    for (const [forbidden, harmless] of Object.entries(FORBIDDEN)) {
+      const said = source.get(bare(forbidden)) ?? [];
+      const harm = said.find(([, value]) => (value ?? null) !== null && !harmless.includes(value));
+      if (!harm) continue;
+      const [name] = harm;
       throw new AppError(
         'unsupported_parameter',
         `The field "${name}" changes what the request costs and is not offered here: leave it out.`,
@@ -101,13 +131,12 @@ function refuseForbidden(sources: readonly Fields[]): void {
 }
 
 /** Seconds are of what is made, but where sound is read: there they are what is sent along. */
-function lengthsOf(type: MediaType, sources: readonly Fields[]) {
-  const names = ['duration', 'seconds', 'duration_seconds'];
+function lengthsOf(type: MediaType, sources: readonly Source[]) {
   if (type === 'stt') return {};
   return {
     duration:
-      agreed(sources, names, readDuration) ??
-      agreed(sources, ['music_length_ms'], (value, field) => readNumber(value, field) / 1_000),
+      agreed(sources, LENGTHS, readDuration) ??
+      agreed(sources, MILLISECONDS, (value, field) => readNumber(value, field) / 1_000),
     ...(type === 'video' && {
       audio: agreed(
         sources,
@@ -118,7 +147,7 @@ function lengthsOf(type: MediaType, sources: readonly Fields[]) {
   };
 }
 
-function sizeOf(sources: readonly Fields[]): string | undefined {
+function sizeOf(sources: readonly Source[]): string | undefined {
   const size = agreed(sources, ['size', 'image_size'], readSize);
   const width = agreed(sources, ['width'], readNumber);
   const height = agreed(sources, ['height'], readNumber);
@@ -134,7 +163,7 @@ function sizeOf(sources: readonly Fields[]): string | undefined {
 function inputsOf(type: MediaType, fields: Fields): Pick<Asked, 'input_mode' | 'input_images'> {
   if (type === 'tts' || type === 'stt') return {};
   const found = findInputs(fields);
-  const said = agreed([fields], ['input_mode'], modeOf);
+  const said = agreed(sourcesOf(fields), ['input_mode'], modeOf);
   const mode = found.video ? 'video' : found.image ? 'image' : found.audio ? 'audio' : undefined;
   if (mode !== undefined && said !== undefined && said !== mode) {
     throw new AppError('invalid_request', `input_mode: this request sends ${mode} along.`, {

@@ -11,27 +11,37 @@ const MAX_TEXT = 64;
 const DECIMAL = /^[0-9]{1,9}(\.[0-9]{1,6})?$/;
 const SIZE = /^([1-9][0-9]{0,4})\s*[x×*]\s*([1-9][0-9]{0,4})$/i;
 
+/** Members by their bare names, each as it was spelled. */
+export type Source = ReadonlyMap<string, readonly [name: string, value: unknown][]>;
+
 /** The body, and the objects in it that parameters may stand in. */
-export function sourcesOf(fields: Fields): Fields[] {
-  const nested = NESTED.flatMap((name) => {
-    const value = fields[name];
-    return isFields(value) ? [value] : [];
-  });
-  return [fields, ...nested];
+export function sourcesOf(fields: Fields): Source[] {
+  const body = sourceOf(fields);
+  const nested = NESTED.flatMap((name) => body.get(bare(name)) ?? []);
+  return [body, ...nested.flatMap(([, value]) => (isFields(value) ? [sourceOf(value)] : []))];
+}
+
+function sourceOf(fields: Fields): Source {
+  return Map.groupBy(Object.entries(fields), ([name]) => bare(name));
+}
+
+/** numOutputs, num-outputs and NUM_OUTPUTS are one name: some upstreams do not care for case. */
+export function bare(name: string): string {
+  return name.replaceAll(/[-_]/g, '').toLowerCase();
 }
 
 /** What all that is said under these names agrees on; undefined where nothing is said. Errors: invalid_request. */
 export function agreed<T extends string | number | boolean>(
-  sources: readonly Fields[],
+  sources: readonly Source[],
   names: readonly string[],
   read: Read<T>,
 ): T | undefined {
   let found: T | undefined;
   let foundAs = '';
-  for (const fields of sources) {
-    for (const name of names) {
-      const value = fields[name] ?? null;
-      const said = value === null || value === '' ? undefined : read(value, name);
+  for (const source of sources) {
+    for (const [name, value] of names.flatMap((each) => source.get(bare(each)) ?? [])) {
+      const isSaid = value !== undefined && value !== null && value !== '';
+      const said = isSaid ? read(value, name) : undefined;
       if (said === undefined) continue;
       if (found !== undefined && said !== found) {
         throw wrongField(name, `must say the same as "${foundAs}", or be left out`);

@@ -71,6 +71,12 @@ describe('what is asked', () => {
       { duration: 10, n: 2 },
     ],
     [
+      'names in other spellings',
+      'video',
+      { Parameters: { durationSeconds: 8, sampleCount: 2 }, AspectRatio: '9:16', mode: 'pro' },
+      { duration: 8, n: 2, aspect_ratio: '9:16', quality: 'pro' },
+    ],
+    [
       'images of OpenAI, at its own choice of size',
       'image',
       { n: 2, size: 'auto', quality: 'high' },
@@ -124,6 +130,8 @@ describe('what is asked', () => {
       { duration: 5, input: { duration: 12 } },
       'duration',
     ],
+    ['two lengths, in two spellings', 'video', { duration: 5, Duration: 50 }, 'Duration'],
+    ['frames in another spelling', 'video', { numFrames: 900 }, 'numFrames'],
     ['two numbers', 'image', { n: 1, num_images: 4 }, 'num_images'],
     [
       'a clip beside a mode without one',
