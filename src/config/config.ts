@@ -341,6 +341,8 @@ export interface LimitsConfig {
   /** How input is counted that is held for. */
   tokenizer: Tokenizer;
   connections: number;
+  /** At once from one address that is no trusted proxy. */
+  connectionsPerAddress: number;
   headersTimeoutMs: number;
   requestTimeoutMs: number;
   drainMs: number;

@@ -26,6 +26,7 @@ export interface RawFile {
     | 'sse_keep_alive_ms'
     | 'sticky_ms'
     | 'connections'
+    | 'connections_per_address'
     | 'headers_timeout_ms'
     | 'request_timeout_ms'
     | 'drain_ms',
@@ -36,6 +37,7 @@ export interface RawFile {
     failed_requests: { count: number; seconds: number };
     floods: { unauthorized_per_minute: number; payment_required_per_minute: number };
   };
+  catalogue: { markup: string };
   backups: {
     every_hours: number;
     keep: number;

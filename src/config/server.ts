@@ -78,6 +78,7 @@ export function readLimits(raw: RawFile['limits']): LimitsConfig {
     tokenizer: raw.tokenizer,
     stickyMs: raw.sticky_ms,
     connections: bound(raw.connections),
+    connectionsPerAddress: bound(raw.connections_per_address),
     headersTimeoutMs: raw.headers_timeout_ms,
     requestTimeoutMs: raw.request_timeout_ms,
     drainMs: raw.drain_ms,

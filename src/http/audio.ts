@@ -42,6 +42,7 @@ function offer<Request extends AudioRequest>(path: AudioPath<Request>): Offer {
     description: path.kind.description,
     price: (body, wholeBytes) => path.price(body, wholeBytes),
     check: (ctx) => path.check(ctx.state.body, termsOf(ctx)),
+    takesForms: true,
     sameness,
   };
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { requireRight, type Right } from '../auth/rights.ts';
 import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
+import { requireContent } from './content.ts';
 import { idempotent, type IdempotentOptions, keptAnswer } from './idempotent.ts';
 import { type Context, readBody, sendJson } from './request.ts';
 import { identify, type IdentifyOptions } from './steps.ts';
@@ -93,6 +94,7 @@ function paidForNothing(): AppError {
 }
 
 async function readJson(ctx: Context): Promise<unknown> {
+  requireContent(ctx.req);
   const bytes = await readBody(ctx.req, MAX_BODY_BYTES);
   ctx.state.body = bytes;
   // A client that sends no body to a route where every field may be left out means an empty one.

@@ -10,6 +10,7 @@ import { nanoUsd, type NanoUsd, ZERO_USD } from '../money.ts';
 import type { PaymentHeader } from '../payments/header.ts';
 import type { Deposited } from '../payments/payments.ts';
 import { Bodies } from './bodies.ts';
+import { requireContent } from './content.ts';
 import { hasIdempotencyKey, idempotent } from './idempotent.ts';
 import { requireNoFlood } from './limits.ts';
 import { type Context, type Next, readPrefix } from './request.ts';
@@ -26,6 +27,8 @@ export interface Offer {
   price(body: Buffer, wholeBytes?: number): { ceiling: NanoUsd; atLeast: NanoUsd } | null;
   /** Throws what is wrong with a request, its body read, before it is paid for. */
   check(ctx: Context): void;
+  /** Whether its body may be a form; else it is JSON. */
+  takesForms?: boolean;
   /** By what a repeated request is known again; its body, byte for byte, where this is left out. May throw as `check` does. */
   sameness?(ctx: Context): Buffer;
 }
@@ -40,6 +43,7 @@ export function payable(options: StepOptions, offer: Offer) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const { state } = ctx;
     if (!state.principal && !state.payment) throw await askForPayment(ctx, options, offer);
+    requireContent(ctx.req, offer);
     await bodies.with(ctx.req, async (body) => {
       state.body = body;
       await sell(ctx, options, offer, next);

@@ -68,27 +68,27 @@ export function readPrefix(
   arrived: (bytes: number) => void = () => {},
 ): Promise<BodyRead> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const pieces = new Pieces();
     let size = 0;
     const stop = () => {
       request.off('data', take).off('end', finish).off('close', leave).off('error', leave);
     };
     const finish = () => {
       stop();
-      const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
+      const bytes = pieces.joined();
       resolve({ bytes: bytes.subarray(0, maxBytes), isWhole: size <= maxBytes });
     };
     const take = (chunk: Buffer) => {
       size += chunk.length;
       try {
         arrived(chunk.length);
+        pieces.add(chunk);
       } catch (error) {
         stop();
         request.pause();
         reject(error as Error);
         return;
       }
-      chunks.push(chunk);
       if (size <= maxBytes) return;
       request.pause();
       finish();
@@ -100,6 +100,44 @@ export function readPrefix(
     if (request.destroyed) return leave();
     request.on('data', take).on('end', finish).on('close', leave).on('error', leave);
   });
+}
+
+/** A body in more pieces than that has this many bytes in each of the others, on the average: no sender needs smaller ones. */
+const FREE_PIECES = 16_384;
+const LEAST_PIECE_BYTES = 64;
+/** A piece costs a hundred bytes of memory beside its own, so small ones are put together. */
+const JOINED_PIECES = 1_024;
+
+function isTooFine(pieces: number, bytes: number): boolean {
+  return pieces > FREE_PIECES + bytes / LEAST_PIECE_BYTES;
+}
+
+/** What a body arrives in; a chunk can be a single byte. */
+class Pieces {
+  #chunks: Buffer[] = [];
+  #joined: Buffer[] = [];
+  #count = 0;
+  #bytes = 0;
+
+  add(chunk: Buffer): void {
+    this.#count += 1;
+    this.#bytes += chunk.length;
+    if (isTooFine(this.#count, this.#bytes)) {
+      throw new AppError(
+        'invalid_request',
+        `The body arrives in too many pieces: send at least ${LEAST_PIECE_BYTES} bytes in each.`,
+      );
+    }
+    this.#chunks.push(chunk);
+    if (this.#chunks.length < JOINED_PIECES) return;
+    this.#joined.push(Buffer.concat(this.#chunks));
+    this.#chunks = [];
+  }
+
+  joined(): Buffer {
+    const all = [...this.#joined, ...this.#chunks];
+    return all.length === 1 ? all[0]! : Buffer.concat(all);
+  }
 }
 
 function tooLarge(maxBytes: number): AppError {
@@ -116,10 +154,12 @@ const LINGER_MS = 2_000;
 export function discardRest(request: IncomingMessage, maxBytes: number): void {
   if (request.complete || request.destroyed) return;
   const { socket } = request;
-  let left = maxBytes;
+  let bytes = 0;
+  let pieces = 0;
   request.on('data', (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) socket.destroy();
+    bytes += chunk.length;
+    pieces += 1;
+    if (bytes > maxBytes || isTooFine(pieces, bytes)) socket.destroy();
   });
   request.on('error', () => socket.destroy());
   request.resume();

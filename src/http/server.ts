@@ -5,6 +5,7 @@ import Koa from 'koa';
 import type { LimitsConfig, ServerConfig } from '../config/config.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
 import { newId } from '../ids.ts';
+import { ipRanges } from '../ip-ranges.ts';
 import type { Log } from '../log.ts';
 import { cors } from './cors.ts';
 import { errorAnswer } from './errors.ts';
@@ -66,20 +67,28 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     }
   };
   const answers = new WeakMap<Socket, ServerResponse>();
+  const unused = new Set<Socket>();
   const server = createServer(edgeOf(limits), (request, response) => {
     answers.set(request.socket, response);
+    unused.delete(request.socket);
     void serve(request, response);
+  });
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
   });
   server.maxConnections = limits.connections;
   server.on('clientError', (error, socket) => {
     refuseBytes(error, socket as Socket, answers.get(socket as Socket));
   });
-  server.on('drop', dropLogger(log));
+  const dropped = dropLogger(log);
+  server.on('drop', dropped);
+  limitAddresses(server, options, dropped);
   return {
     routes: table,
     pages,
     listen: () => listen(server, options.server),
-    close: (drainMs) => drain(server, work, drainMs),
+    close: (drainMs) => drain(server, { work, unused }, drainMs),
   };
 }
 
@@ -112,11 +121,12 @@ function refuseBytes(
     return;
   }
   const [code, message] = edgeError(error.code);
-  const { status, body } = errorAnswer(new AppError(code, message), 'v1', newId('req'));
+  const requestId = newId('req');
+  const { status, body } = errorAnswer(new AppError(code, message), 'v1', requestId);
   const text = JSON.stringify(body);
   socket.end(
     `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Cache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+      `X-Request-Id: ${requestId}\r\nCache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
     () => socket.destroy(),
   );
 }
@@ -130,6 +140,34 @@ function edgeError(code: string | undefined): [ErrorCode, string] {
     default:
       return ['invalid_request', 'This is no valid HTTP request.'];
   }
+}
+
+/** Connections of one address at once; proxies speak for many. */
+function limitAddresses(
+  server: Server,
+  { limits, server: { trustedProxies } }: Pick<HttpOptions, 'limits' | 'server'>,
+  dropped: () => void,
+): void {
+  const most = limits.connectionsPerAddress;
+  if (most === Number.MAX_SAFE_INTEGER) return;
+  const isProxy = ipRanges(trustedProxies);
+  const open = new Map<string, number>();
+  server.on('connection', (socket) => {
+    const address = socket.remoteAddress ?? '';
+    if (isProxy(address)) return;
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > most) {
+      dropped();
+      socket.destroy();
+      return;
+    }
+    open.set(address, count);
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1;
+      if (left) open.set(address, left);
+      else open.delete(address);
+    });
+  });
 }
 
 /** Says at most every ten seconds that connections are turned away. */
@@ -156,7 +194,13 @@ async function listen(server: Server, { port, host }: ServerConfig): Promise<num
   return (server.address() as AddressInfo).port;
 }
 
-async function drain(server: Server, work: { running: number }, drainMs: number): Promise<void> {
+interface UnderWay {
+  work: { running: number };
+  /** Connections that nothing was asked over yet: browsers and clients open some in advance, and Node does not call them idle. */
+  unused: ReadonlySet<Socket>;
+}
+
+async function drain(server: Server, { work, unused }: UnderWay, drainMs: number): Promise<void> {
   if (!server.listening) return;
   let isClosed = false;
   server.close(() => {
@@ -167,6 +211,7 @@ async function drain(server: Server, work: { running: number }, drainMs: number)
     // A connection that has just answered would otherwise be kept for its next request.
     server.closeIdleConnections();
     await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+    for (const socket of unused) socket.destroy();
   }
   server.closeAllConnections();
 }

@@ -34,6 +34,7 @@ export function taskOffer(shop: Shop): Offer {
       }
     },
     check: (ctx) => tasks.check(wantedBy(ctx, shop)),
+    takesForms: true,
     sameness: samenessOf,
   };
 }
