@@ -5,7 +5,8 @@ import { checked } from '../operation.ts';
 
 export type Fields = Record<string, unknown>;
 
-const own = { max_credits: z.unknown(), quote_id: z.unknown(), callback_url: z.unknown() };
+const said = z.unknown().optional();
+const own = { max_credits: said, quote_id: said, callback_url: said };
 const flag = z.union([z.boolean(), z.enum(['true', 'false'])], 'must be true or false').optional();
 const model = z.string().min(1).optional();
 const image = z.string('must be an image: a file, base64 or a link').min(1);

@@ -68,10 +68,11 @@ export function backgroundFields(fields: Fields, { catalogue }: Adapting): Field
   return { ...fields, model: usual(fields['model'], ['background_remove'], catalogue) };
 }
 
-/** Of the models that are for sale, the usual one of these types; the first where none is called so. */
+/** Of the models that are for sale, the usual one of these types, the first type first; the first model where none is called so. */
 function usual(model: unknown, types: readonly TaskType[], catalogue: Catalogue): unknown {
   if (model !== undefined) return model;
-  const fit = catalogue.models().filter(({ type }) => types.some((each) => each === type));
+  const models = catalogue.models();
+  const fit = types.flatMap((type) => models.filter((each) => each.type === type));
   return (fit.find(({ traits }) => traits.includes(DEFAULT_TRAIT)) ?? fit[0])?.id;
 }
 

@@ -167,8 +167,7 @@ async function tooLong(cancelled: Promise<Task>, id: string): Promise<AppError> 
 }
 
 async function generated(ctx: Context, task: Task, options: VeniceImageOptions) {
-  const fields = fieldsOfBody(ctx);
-  if (fields['return_binary'] === true) return firstImage(ctx, task, options);
+  if (fieldsOfBody(ctx)['return_binary'] === true) return firstImage(ctx, task, options);
   const images = (await inline(task, options.media)).map((image) => image.b64_json);
   const { createdAt, startedAt, endedAt } = task;
   const ended = endedAt ?? createdAt;
@@ -179,8 +178,8 @@ async function generated(ctx: Context, task: Task, options: VeniceImageOptions) 
     inferenceQueueTime: started - createdAt,
     total: ended - createdAt,
   };
-  const { max_credits: _credits, quote_id: _quote, callback_url: _callback, ...request } = fields;
-  return paid(json({ id: task.id, images, request, timing }, {}), task, options);
+  // Venice's document says `request` in a way that some read as null alone.
+  return paid(json({ id: task.id, images, request: null, timing }, {}), task, options);
 }
 
 async function openAiShape(ctx: Context, task: Task, options: VeniceImageOptions) {

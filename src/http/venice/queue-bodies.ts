@@ -4,7 +4,8 @@ import { checked } from '../operation.ts';
 
 type Fields = Record<string, unknown>;
 
-const own = { max_credits: z.unknown(), quote_id: z.unknown(), callback_url: z.unknown() };
+const said = z.unknown().optional();
+const own = { max_credits: said, quote_id: said, callback_url: said };
 const model = z.string('must be the name of a model, such as those of GET /api/v1/models').min(1);
 const links = (most: number) => z.array(z.string()).max(most).optional();
 
