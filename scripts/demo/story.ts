@@ -16,6 +16,7 @@ import { Gateway } from '../wallet/gateway.ts';
 import { randomWallet } from '../wallet/wallet-file.ts';
 import { Checks } from './checks.ts';
 import { costOf, type OpenAiUsage, priceText } from './price.ts';
+import { videoTask } from './video.ts';
 
 export interface StoryOptions {
   url: string;
@@ -31,7 +32,7 @@ export interface Story {
   figures: Record<string, string>;
 }
 
-interface Teller extends StoryOptions {
+export interface Teller extends StoryOptions {
   checks: Checks;
   figures: Record<string, string>;
 }
@@ -60,10 +61,12 @@ export async function tellStory(options: StoryOptions): Promise<Story> {
   const second = await streamedChat(teller, evm, subtractUsd(EVM_TOP_UP, first));
   options.say('\n6. The Solana agent streams an answer, too.');
   const third = await streamedChat(teller, solana, SOLANA_TOP_UP);
-  options.say('\n7. The ledger, as each wallet sees it.');
-  await statement(teller, evm, EVM_TOP_UP, [first, second]);
+  options.say('\n7. The first agent has a video made, and is called back when it is there.');
+  const video = await videoTask(teller, evm);
+  options.say('\n8. The ledger, as each wallet sees it.');
+  await statement(teller, evm, EVM_TOP_UP, [first, second, video]);
   await statement(teller, solana, SOLANA_TOP_UP, [third]);
-  await audit(teller, [first, second, third]);
+  await audit(teller, [first, second, third, video]);
   return { checks: teller.checks.count, faults: teller.checks.faults, figures: teller.figures };
 }
 
@@ -175,7 +178,7 @@ async function audit({ dataDir, say, checks }: Teller, costs: NanoUsd[]): Promis
   checks.exact('whether verify finds the books in order', checked.ok, true);
   checks.exact('what wallets own in all', checked.liabilities, owed);
   checks.exact('the number of open holds', checked.openHolds, 0);
-  say('\n8. verify reads the whole ledger and checks every invariant.');
+  say('\n9. verify reads the whole ledger and checks every invariant.');
   say(
     `   ${checked.entries} entries, ${checked.seals} seals, ${checked.accounts} accounts, no open hold.`,
   );

@@ -101,6 +101,14 @@ export class Gateway {
     return answer;
   }
 
+  /** Any route of the wallet's own; the answer's JSON. */
+  async ask<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T> {
+    const answer = await this.#signed(method, path, body);
+    const told = await json(answer);
+    if (!answer.ok) throw failure(answer, told);
+    return told as T;
+  }
+
   async models(): Promise<string[]> {
     const answer = await this.#send('GET', '/v1/models', {});
     const body = await json(answer);

@@ -79,7 +79,10 @@ describe('what is answered at once', () => {
     ['/api/v1/image/background-remove', { image_url: image, model: 'demo-cut-out' }, 0.01],
   ])('%s', async (path, body, price) => {
     const { usd, made } = await paidFor(() => app.post(path, body, headers));
-    expect([made.status, made.headers.get('content-type')], made.text.slice(0, 300)).toEqual([200, 'image/png']);
+    expect([made.status, made.headers.get('content-type')], made.text.slice(0, 300)).toEqual([
+      200,
+      'image/png',
+    ]);
     expect(usd).toBe(price);
   });
 
