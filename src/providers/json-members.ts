@@ -85,11 +85,16 @@ export function countMembers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   let count = 0;
   if (Array.isArray(value)) {
-    for (const item of value) if (typeof item === 'object') count += countMembers(item);
+    for (const item of value as unknown[])
+      if (typeof item === 'object') count += countMembers(item);
     return count;
   }
-  for (const item of Object.values(value)) {
-    count += typeof item === 'object' ? 1 + countMembers(item) : 1;
+  const fields = value as Record<string, unknown>;
+  // No list of values is made; what JSON.parse makes has no members but its own.
+  for (const name in fields) {
+    count++;
+    const item = fields[name];
+    if (typeof item === 'object') count += countMembers(item);
   }
   return count;
 }
