@@ -212,7 +212,7 @@ function lostKey(
   return new Error(
     `The master key does not open this data directory: set FAREBOX_MASTER_KEY to the key in use, or put its master.key back.${hint} ` +
       'If it is lost: balances, wallets and the ledger are whole, but no API key and no stored provider key can be used again, and ' +
-      'payments under way have to be looked for on the chain. ' +
+      'payments under way have to be looked for on the chain. Webhooks that wait are given up and get new secrets; results get new links. ' +
       '"keys reset-master --yes" gives those up, and the server starts with a new master key.',
   );
 }
