@@ -16,6 +16,8 @@ export async function startSandbox(dataDir: string): Promise<Sandbox> {
     HOST: '127.0.0.1',
     DATA_DIR: dataDir,
     LOG_LEVEL: 'error',
+    // Nobody wants to wait for what is made up.
+    SANDBOX_DELAY_MS: '200',
   };
   // The directory is new and empty: no settings of the house apply.
   const config = loadConfig(environment, { cwd: dataDir });
