@@ -69,6 +69,7 @@ function pathOf({ path }: RouteEntry, wallet: EvmWallet): string {
   return path
     .replace(':wallet', wallet.address)
     .replace('*id', 'demo-chat')
+    .replace(':preset', 'try-on')
     .replaceAll(/:\w+/g, 'none');
 }
 
@@ -95,7 +96,12 @@ describe('who may do what', () => {
       for (const caller of all) {
         const response = await fetch(app.url + pathOf(route, wallet), {
           method: route.method.toUpperCase(),
-          headers: { 'content-type': 'application/json', ...(await caller.headers()) },
+          // Where others are streamed to, whoever asks for JSON gets a page.
+          headers: {
+            'content-type': 'application/json',
+            accept: 'application/json',
+            ...(await caller.headers()),
+          },
           ...(route.method !== 'get' && { body: '{}' }),
         });
         const text = await response.text();
