@@ -21,16 +21,32 @@ export function readModels(
   { channelIds, tiers }: Known,
   faults: Faults,
 ): ModelConfig[] {
-  const seen = new Set<string>();
+  checkNames(raw, faults);
   return raw.flatMap((model, n) => {
     if (model === undefined) return [];
     const path = ['models', n];
-    if (model.id !== undefined && seen.has(model.id))
-      faults.add([...path, 'id'], 'must be the only model of this id');
-    seen.add(model.id ?? '');
     checkTier(model.tier, [...path, 'tier'], tiers, faults);
     return [readModel(model, path, channelIds, faults)];
   });
+}
+
+/** A name stands for one model, or a caller would get another one at another price than they think. */
+function checkNames(raw: readonly (RawModel | undefined)[], faults: Faults): void {
+  const ids = new Set<string>();
+  for (const [n, model] of raw.entries()) {
+    if (model?.id === undefined) continue;
+    if (ids.has(model.id)) faults.add(['models', n, 'id'], 'must be the only model of this id');
+    ids.add(model.id);
+  }
+  const aliases = new Set<string>();
+  for (const [n, model] of raw.entries()) {
+    for (const [at, alias] of (model?.aliases ?? []).entries()) {
+      if (alias === undefined) continue;
+      if (ids.has(alias) || aliases.has(alias))
+        faults.add(['models', n, 'aliases', at], 'must not be the id or an alias of another model');
+      aliases.add(alias);
+    }
+  }
 }
 
 function readModel(

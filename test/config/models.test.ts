@@ -245,6 +245,19 @@ describe('what is wrong with a media model is said', () => {
     ]);
   });
 
+  it('a name that two models have', () => {
+    const one = (id: string, aliases: string) =>
+      `  - { id: ${id}, aliases: [${aliases}], context: 10, max_output: 5, routes: [{ channel: main }], price: { rules: [{ unit: input_token, usd: "1" }, { unit: output_token, usd: "1" }] } }\n`;
+    const several = (...models: string[]) => faultsOf(`${CHANNEL}${models.join('')}`);
+    const fault = (path: string) => `${path}: must not be the id or an alias of another model`;
+    expect(several(one('a', 'b'), one('b', ''))).toEqual([fault('models[0].aliases[0]')]);
+    expect(several(one('a', 'x, y'), one('b', 'z, x'))).toEqual([fault('models[1].aliases[1]')]);
+    expect(several(one('a', ''), one('a', ''))).toEqual([
+      'models[1].id: must be the only model of this id',
+    ]);
+    expect(several(one('a', 'x, y'), one('b', 'z'))).toEqual([]);
+  });
+
   it('names of other catalogues are understood', () => {
     const rules = ['input_token', 'output_token', 'cache_read_token', 'cache_write_5m_token']
       .map((unit) => `{ unit: ${unit}, per: 1000000, usd: "1" }`)
