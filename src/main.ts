@@ -26,6 +26,7 @@ const SAME_SIGNAL_MS = 1_000;
 const STOP_MS = 120_000;
 /** Of what a process of ours says, kept for the log. */
 const MAX_COMPLAINT = 4_096;
+const MAX_OUT = 65_536;
 
 const [name = 'serve', ...rest] = process.argv.slice(2);
 const isHelp = rest.includes('--help') || rest.includes('-h');
@@ -33,6 +34,7 @@ const isJson = rest.includes('--json');
 const command: Command = {
   arguments: rest,
   environment: process.env,
+  environmentNow,
   cwd: process.cwd(),
   pid: process.pid,
   runSelf,
@@ -44,7 +46,7 @@ process.on('uncaughtException', die);
 process.on('unhandledRejection', die);
 
 try {
-  if (!isHelp) await takeKeptSecrets();
+  if (!isHelp) command.environment = await environmentNow();
   const isGood = await run();
   process.exitCode = isGood ? 0 : 1;
 } catch (error) {
@@ -55,9 +57,9 @@ try {
 }
 
 /** What was given on the set-up page stands beside the environment. */
-async function takeKeptSecrets(): Promise<void> {
+async function environmentNow(): Promise<Command['environment']> {
   const { withKeptSecrets } = await import('./setup/kept-secrets.ts');
-  command.environment = await withKeptSecrets(process.env, command.cwd);
+  return withKeptSecrets(process.env, command.cwd);
 }
 
 /** Each command's code is loaded when it runs. Answers whether all went well. */
@@ -158,19 +160,23 @@ function runUntilSignal(start: typeof runDemo): Promise<boolean> {
 function runSelf(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
-): Promise<{ code: number | null; complaint: string }> {
+): Promise<{ code: number | null; out: string; complaint: string }> {
   return new Promise((resolve, reject) => {
     const own = process.argv[1] === undefined ? [] : [process.argv[1]];
     const child = spawn(process.execPath, [...own, ...args], {
       env: { ...process.env, ...environment },
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
+    let out = '';
     let complaint = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (out.length < MAX_OUT) out += chunk.toString();
+    });
     child.stderr.on('data', (chunk: Buffer) => {
       if (complaint.length < MAX_COMPLAINT) complaint += chunk.toString();
     });
     child.once('error', reject);
-    child.once('close', (code) => resolve({ code, complaint }));
+    child.once('close', (code) => resolve({ code, out, complaint }));
   });
 }
 

@@ -12,11 +12,11 @@ import type { Log } from '../log.ts';
 import { S3Blobs } from '../media/s3.ts';
 import { PASSPHRASE } from './backup.ts';
 
-/** Runs a command of this program to its end, with these variables besides its own; answers its exit code and what it complained of. */
+/** Runs a command of this program to its end, with these variables besides its own; answers its exit code and what it said. */
 export type RunSelf = (
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
-) => Promise<{ code: number | null; complaint: string }>;
+) => Promise<{ code: number | null; out: string; complaint: string }>;
 
 export interface BackupScheduleOptions {
   config: BackupsConfig;

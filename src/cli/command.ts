@@ -7,6 +7,8 @@ import { AppError } from '../errors.ts';
 export interface Command {
   arguments: string[];
   environment: Environment;
+  /** The same as it is now: what the set-up page keeps may have changed. */
+  environmentNow(): Promise<Environment>;
   cwd: string;
   pid: number;
   /** Runs a command of this program in a process of its own; see backup/schedule.ts. */

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Mode } from './config.ts';
-import type { Faults } from './fault.ts';
+import { Faults } from './fault.ts';
 import { parseFile, readText } from './file.ts';
 import type { RawChannel, RawModel } from './raw.ts';
 
@@ -25,6 +25,44 @@ export function shippedModels(mode: Mode, channels: unknown, faults: Faults): Sh
     });
   });
   return withOneOfEachRole(models);
+}
+
+/** The prices times `catalogue.markup`. What is no factor is left for the schema to refuse. */
+export function markedUp(models: ShippedModel[], catalogue: unknown): ShippedModel[] {
+  const markup =
+    typeof catalogue === 'object' && catalogue !== null && 'markup' in catalogue
+      ? catalogue.markup
+      : undefined;
+  if (typeof markup !== 'string') return models;
+  return models.map((model) =>
+    model.price?.markup === undefined && model.price
+      ? { ...model, price: { ...model.price, markup } }
+      : model,
+  );
+}
+
+/** Shipped text models for a server of which only the names of its models are known: each at the price of the model of that name. */
+export function shippedLike(names: readonly string[], channel: string): ShippedModel[] {
+  const faults = new Faults();
+  const known = new Map<string, ShippedModel>();
+  for (const name of readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.yaml'))
+    .toSorted()) {
+    const path = join(FOLDER, name);
+    const file = parseFile({ path, text: readText(path), isFixed: true }, faults) as {
+      models?: ShippedModel[];
+    };
+    for (const model of file.models ?? []) {
+      for (const id of [model.id, ...(model.routes ?? []).map((route) => route?.model)]) {
+        if (id !== undefined && !known.has(id)) known.set(id, model);
+      }
+    }
+  }
+  return names.flatMap((name) => {
+    const model = known.get(name) ?? known.get(name.slice(name.lastIndexOf('/') + 1));
+    const isJson = model && (model.type ?? 'text') === 'text';
+    return isJson ? [{ ...model, id: name, routes: [{ channel, model: name }] }] : [];
+  });
 }
 
 /** Those that name one of the channels, in their order: reading all of them would take most of a start. */

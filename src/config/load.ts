@@ -1,6 +1,6 @@
 /** Environment + settings file -> one Config, or one ConfigError that names every fault. Asks neither net nor chain. */
 import { parseUsd, ZERO_USD } from '../money.ts';
-import { shippedModels } from './catalogue.ts';
+import { markedUp, shippedModels } from './catalogue.ts';
 import { readChannels } from './channels.ts';
 import type { ChannelConfig, Config, Mode, ModelConfig } from './config.ts';
 import {
@@ -114,7 +114,7 @@ function completed(given: Record<string, unknown>, context: Completing): Record<
     data['payments'] = withSetting(payments, 'networks', networks);
   }
   data['channels'] ??= channelsFrom(environment, faults);
-  data['models'] ??= shippedModels(mode, data['channels'], faults);
+  data['models'] ??= markedUp(shippedModels(mode, data['channels'], faults), data['catalogue']);
   data['fashion'] ??= shippedPresets(data['models'], faults);
   return data;
 }

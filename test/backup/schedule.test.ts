@@ -32,7 +32,7 @@ describe('backups that a server makes by itself', () => {
   const inProcess: RunSelf = async ([, target = ''], environment) => {
     const passphrase = environment['FAREBOX_BACKUP_PASSPHRASE'] ?? null;
     await makeBackup({ dataDir: store.dataDir, target, passphrase, nowMs: clock.nowMs() });
-    return { code: 0, complaint: '' };
+    return { code: 0, out: '', complaint: '' };
   };
   const schedule = (more: Partial<BackupsConfig> = {}, runSelf = inProcess) =>
     new BackupSchedule({
@@ -69,7 +69,7 @@ describe('backups that a server makes by itself', () => {
       // The first finds no ledger.
       const dataDir = calls === 1 ? join(directory, 'nothing') : store.dataDir;
       const done = await run({ DATA_DIR: dataDir, SANDBOX: '1', ...environment }, ...args);
-      return { code: done.code, complaint: done.err };
+      return { code: done.code, out: done.out, complaint: done.err };
     };
     const backups = schedule({ passphrase: 'a long enough passphrase' }, byProgram);
     await backups.look();

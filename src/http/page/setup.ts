@@ -1,0 +1,237 @@
+/** The set-up page: three things, looked at live before they are saved. Secrets are never shown again. */
+import type { Operator } from '../../auth/operator.ts';
+import { ConfigError } from '../../config/fault.ts';
+import { AppError } from '../../errors.ts';
+import {
+  type Answers,
+  OTHER,
+  readAnswers,
+  SETTLE_CHOICES,
+  UPSTREAM_CHOICES,
+} from '../../setup/answers.ts';
+import type { SelfTest } from '../../parts/site.ts';
+import type { Checked, Setup } from '../../setup/setup.ts';
+import { html, type Html } from './html.ts';
+import { form, type FormAnswer, page, type PageCall, type PageOptions } from './page.ts';
+import { badge, field, select } from './pieces.ts';
+
+export type SetupPageOptions = PageOptions & { setup: Setup };
+
+const TITLE = 'Set up';
+const PATH = '/admin/settings';
+
+/** GET /admin/setup */
+export function setupPage(options: SetupPageOptions) {
+  return page(options, {
+    title: TITLE,
+    path: PATH,
+    run: (call) => {
+      const locked = options.setup.lockedBecause;
+      if (locked !== null) return Promise.resolve(html`<p class="card">${locked}</p>`);
+      const publicUrl = originOf(call);
+      const first = {
+        ...readAnswers(new URLSearchParams()),
+        markup: '20',
+        settle: 'embedded',
+        publicUrl,
+      };
+      return Promise.resolve(questions(call, first, null));
+    },
+  });
+}
+
+/** POST /admin/setup: checks; saves where all is well, or where what is merely doubtful was seen. */
+export function saveSetup(options: SetupPageOptions) {
+  const { setup } = options;
+  return form(options, async (call): Promise<FormAnswer> => {
+    const answers = readAnswers(call.form);
+    let checked: Checked;
+    try {
+      checked = await setup.check(answers);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const faults = error.faults.map(({ path, message }) => `${labelOf(path)}: ${message}`);
+      return again(
+        call,
+        answers,
+        html`<ul>
+          ${faults.map((text) => html`<li class="bad">${text}</li>`)}
+        </ul>`,
+      );
+    }
+    if (!checked.isGood) return again(call, answers, found(checked));
+    await setup.save(call.operator satisfies Operator, checked.draft);
+    const { apply } = setup;
+    // After this answer is out: the server takes a new breath then.
+    if (apply) call.ctx.res.once('close', () => void apply());
+    return { title: 'Saved', path: PATH, main: saved(checked, apply !== null) };
+  });
+}
+
+function again(call: PageCall, answers: Answers, problems: Html): FormAnswer {
+  return { title: TITLE, path: PATH, main: questions(call, answers, problems) };
+}
+
+function questions({ session }: PageCall, answers: Answers, problems: Html | null): Html {
+  return html`${problems && html`<div class="attention" role="alert">${problems}</div>`}
+    <form method="post" action="/admin/setup">
+      <input type="hidden" name="csrf" value="${session.csrf}" />
+      <fieldset class="card">
+        <legend><h2>1. What is sold</h2></legend>
+        ${select('Upstream', 'upstream', UPSTREAM_CHOICES, answers.upstream)}
+        ${field('Its API key', 'upstream_key', {
+          type: 'password',
+          hint: 'Kept sealed in the database; the settings file only names it.',
+        })}
+        <details ${answers.upstream === OTHER && html` open`}>
+          <summary>At another address</summary>
+          ${field('Base URL', 'base_url', {
+            value: answers.baseUrl,
+            hint: 'For a server of your own that speaks OpenAI’s dialect: http://10.0.0.5:8000/v1',
+          })}
+        </details>
+      </fieldset>
+      <fieldset class="card">
+        <legend><h2>2. Where you are paid</h2></legend>
+        ${field('Address on Base', 'pay_to_evm', {
+          value: answers.payToEvm,
+          hint: 'USDC arrives here; its key is not needed.',
+        })}
+        ${field('Address on Solana', 'pay_to_solana', { value: answers.payToSolana })}
+        ${select('Payments are settled', 'settle', SETTLE_CHOICES, answers.settle)}
+        <details open>
+          <summary>What that needs</summary>
+          ${field('Gas key, Base', 'gas_key_evm', {
+            type: 'password',
+            hint: 'By this server: 0x and 64 hex digits. A small wallet of its own that only pays gas.',
+          })}
+          ${field('Gas key, Solana', 'gas_key_solana', { type: 'password' })}
+          ${field('Facilitator', 'facilitator_url', { value: answers.facilitatorUrl })}
+          ${field('Coinbase key id', 'cdp_key_id', { value: answers.cdpKeyId })}
+          ${field('Coinbase key secret', 'cdp_key_secret', { type: 'password' })}
+        </details>
+        <details>
+          <summary>RPC endpoints of your own</summary>
+          ${field('Base', 'rpc_url_base', { type: 'password', hint: 'Else the public one.' })}
+          ${field('Solana', 'rpc_url_solana', { type: 'password', hint: 'Else the public one.' })}
+        </details>
+      </fieldset>
+      <fieldset class="card">
+        <legend><h2>3. Your share</h2></legend>
+        ${field('Markup in percent', 'markup', {
+          value: answers.markup,
+          hint: 'On top of the prices of the shipped catalogue, which are those of the upstream.',
+        })}
+        ${field('Address that clients dial', 'public_url', {
+          value: answers.publicUrl,
+          hint: 'As your browser reached this page. Change it if clients come another way.',
+        })}
+      </fieldset>
+      <button>Check and save</button>
+    </form>`;
+}
+
+function found({ findings, draft }: Checked): Html {
+  return html`<ul>
+    ${findings.map(
+      ({ state, subject, message, mend }) =>
+        html`<li class="${state === 'bad' ? 'bad' : ''}">
+          ${badge(state, state)} ${subject}: ${message}${mend !== null && html` – ${mend}`}
+        </li>`,
+    )}
+    ${
+      draft.unpriced.length > 0 &&
+      html`<li>
+        Not sold, because no price of theirs is known:
+        <code>${draft.unpriced.slice(0, 20).join(', ')}</code>
+      </li>`
+    }
+  </ul>`;
+}
+
+function saved(checked: Checked, isApplied: boolean): Html {
+  return html`<p>
+      ${checked.draft.config.models.length} models are for sale.
+      ${
+        isApplied
+          ? 'The settings are being taken into use; this takes a few seconds.'
+          : 'Restart the server to take the settings into use.'
+      }
+    </p>
+    ${found(checked)}
+    <p><a href="/admin/self-test">Try it out: a self-test that really pays, with play money</a></p>
+    <p><a href="/admin">To the overview</a></p>`;
+}
+
+/** What the browser dialled, where it says so in a way that can be one. */
+function originOf({ ctx }: PageCall): string {
+  const host = ctx.req.headers.host ?? '';
+  const isTls =
+    ctx.req.headers['x-forwarded-proto'] === 'https' || ctx.state.origin.startsWith('https:');
+  const url = `${isTls ? 'https' : 'http'}://${host}`;
+  return URL.canParse(url) ? new URL(url).origin : '';
+}
+
+const LABELS: Record<string, string> = {
+  upstream: 'Upstream',
+  upstream_key: 'Its API key',
+  base_url: 'Base URL',
+  pay_to_evm: 'Address on Base',
+  PAY_TO_EVM: 'Address on Base',
+  PAY_TO_SOLANA: 'Address on Solana',
+  settle: 'Payments are settled',
+  GAS_KEY_EVM: 'Gas key, Base',
+  GAS_KEY_SOLANA: 'Gas key, Solana',
+  FACILITATOR_URL: 'Facilitator',
+  CDP_API_KEY_ID: 'Coinbase key id',
+  CDP_API_KEY_SECRET: 'Coinbase key secret',
+  markup: 'Markup in percent',
+  public_url: 'Address that clients dial',
+  'server.public_url': 'Address that clients dial',
+};
+
+function labelOf(path: string): string {
+  return LABELS[path] ?? path;
+}
+
+/** GET /admin/self-test, and POST to run it: the demo's story in a process of its own, in a directory of its own. */
+export function selfTestPage(options: SelfTestOptions) {
+  return page(options, {
+    title: 'Self-test',
+    path: PATH,
+    run: ({ session }) =>
+      Promise.resolve(
+        html`<p>
+            A second Farebox with play money is started beside this one, in a directory of its own:
+            it tops up on both chains, calls, streams, and checks every figure of the ledger.
+            Nothing of this server is touched. It takes some ten seconds.
+          </p>
+          <form method="post" action="/admin/self-test">
+            <input type="hidden" name="csrf" value="${session.csrf}" />
+            <button>Run the self-test</button>
+          </form>`,
+      ),
+  });
+}
+
+export interface SelfTestOptions extends PageOptions {
+  selfTest: SelfTest;
+}
+
+export function runSelfTest(options: SelfTestOptions) {
+  let running: Promise<{ isGood: boolean; lines: string }> | null = null;
+  return form(options, async (): Promise<FormAnswer> => {
+    const { selfTest } = options;
+    if (!selfTest) throw new AppError('state_conflict', 'This process cannot start another one.');
+    // One at a time, whoever asks.
+    running ??= selfTest().finally(() => {
+      running = null;
+    });
+    const { isGood, lines } = await running;
+    const main = html`<p>
+        ${badge(isGood ? 'every figure is exact' : 'something is wrong', isGood ? 'good' : 'bad')}
+      </p>
+      <pre>${lines}</pre>`;
+    return { title: 'Self-test', path: PATH, main };
+  });
+}

@@ -1,0 +1,98 @@
+/** The first run: what an operator answers, looked at live, then written down. Nothing is saved while anything is broken. */
+import { open, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { audit } from '../audit.ts';
+import { type Operator, operatorName } from '../auth/operator.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config/config.ts';
+import type { Environment } from '../config/environment.ts';
+import { checkPayments } from '../doctor/payments.ts';
+import { type Finding } from '../doctor/finding.ts';
+import { checkUpstreams } from '../doctor/upstreams.ts';
+import { AppError } from '../errors.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { MasterKey } from '../master-key.ts';
+import type { Answers } from './answers.ts';
+import { type Draft, draftOf } from './draft.ts';
+import { keepSecrets, SETTINGS_FILE } from './kept-secrets.ts';
+
+export interface SetupOptions {
+  ledger: Ledger;
+  masterKey: MasterKey;
+  clock: Clock;
+  /** In force. */
+  config: Config;
+  environment: Environment;
+  cwd: string;
+  /** Takes what was saved into use; null where this process cannot. */
+  apply: (() => Promise<void>) | null;
+}
+
+export interface Checked {
+  draft: Draft;
+  findings: Finding[];
+  isGood: boolean;
+}
+
+export class Setup {
+  readonly #options: SetupOptions;
+
+  constructor(options: SetupOptions) {
+    this.#options = options;
+  }
+
+  /** Why the page cannot change settings; null where it can. */
+  get lockedBecause(): string | null {
+    const { config } = this.#options;
+    if (config.mode === 'sandbox')
+      return 'This is the sandbox: it has an upstream and play money of its own.';
+    if (config.origin?.isFileFixed) {
+      return `FAREBOX_CONFIG names ${config.origin.file}: settings are changed there, and taken over with SIGHUP.`;
+    }
+    return null;
+  }
+
+  /** Asks upstream, chain and facilitator. Throws ConfigError for answers that are none. */
+  async check(answers: Answers): Promise<Checked> {
+    const { environment, cwd, clock, config } = this.#options;
+    const { dataDir } = config;
+    const draft = await draftOf(answers, { environment, cwd, dataDir, nowMs: clock.nowMs() });
+    const parts = await Promise.all([
+      checkUpstreams(draft.config.channels, draft.config.models),
+      checkPayments(draft.config, clock),
+    ]);
+    const findings = parts.flat();
+    return { draft, findings, isGood: findings.every(({ state }) => state !== 'bad') };
+  }
+
+  /** Writes DATA_DIR/farebox.yaml and keeps its secrets sealed. Errors: forbidden, state_conflict where settings are fixed. */
+  async save(who: Operator, { text, secrets }: Draft): Promise<void> {
+    const { ledger, masterKey, config } = this.#options;
+    const actor = operatorName(who);
+    const locked = this.lockedBecause;
+    if (locked !== null) throw new AppError('state_conflict', locked);
+    await ledger.write(async (tx) => {
+      await keepSecrets(tx, masterKey.values, secrets);
+      const detail = { secrets: Object.keys(secrets) };
+      await audit(tx, { actor, action: 'settings.save', target: SETTINGS_FILE, detail });
+    });
+    await writeWhole(join(config.dataDir, SETTINGS_FILE), text);
+  }
+
+  /** Takes what was saved into use, once the answer to whoever asked is out. */
+  get apply(): (() => Promise<void>) | null {
+    return this.#options.apply;
+  }
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  const part = `${path}.new`;
+  const handle = await open(part, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(part, path);
+}
