@@ -45,7 +45,7 @@ describe('a whole answer', () => {
     expect(answer.status).toBe(200);
     expectCharged(answer, USED);
     expect(await rig.charged()).toBe(USED);
-    expect(await rig.lastUsage()).toEqual({ input_tokens: 20, output_tokens: 5 });
+    expect(await rig.lastUsage()).toEqual({ channel: 'main', input_tokens: 20, output_tokens: 5 });
   });
 
   it('is counted from its text where no usage came, flagged, and never free (U-10)', async () => {
@@ -101,7 +101,11 @@ describe('a whole answer', () => {
     await start();
     rig.upstream.next(whole({ usage: { prompt_tokens: 1e300, completion_tokens: 9e15 } }));
     await rig.post(BODY);
-    expect(await rig.lastUsage()).toEqual({ input_tokens: 100_000, output_tokens: 1_000 });
+    expect(await rig.lastUsage()).toEqual({
+      channel: 'main',
+      input_tokens: 100_000,
+      output_tokens: 1_000,
+    });
   });
 
   it('costs nothing where a 200 carries an error (U-13)', async () => {

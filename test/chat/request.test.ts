@@ -358,7 +358,7 @@ describe('money', () => {
     await start({ model: { price: { version: 'v', rules } }, usd: '0' });
     const answer = await rig.post(BODY);
     expect(answer.headers.get('x-request-cost')).toBe('0.00');
-    expect(await rig.lastUsage()).toEqual({ input_tokens: 20, output_tokens: 5 });
+    expect(await rig.lastUsage()).toEqual({ channel: 'main', input_tokens: 20, output_tokens: 5 });
   });
 });
 
