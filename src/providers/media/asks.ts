@@ -89,6 +89,7 @@ const TAKEN = new Set([
   ...TYPED,
   'model',
   'prompt',
+  'text',
   'audio',
   'modality',
   'input_mode',
@@ -134,7 +135,8 @@ const MIME_OF_HEAD: [RegExp, string][] = [
 
 export function asksOf({ type, fields }: Pick<MediaJob, 'type' | 'fields'>): Asks {
   const asks: Asks = {
-    prompt: textOf(fields['prompt']) ?? '',
+    // Of sound effects it is called a text.
+    prompt: textOf(fields['prompt']) ?? textOf(fields['text']) ?? '',
     pictures: [],
     mask: MASKS.flatMap((name) => urlsIn(fields[name]))[0],
     videos: VIDEOS.flatMap((name) => urlsIn(fields[name])),
