@@ -11,7 +11,7 @@ import { createChats } from '../chat/chats.ts';
 import { type Clock } from '../clock.ts';
 import type { ChannelConfig, Config } from '../config/config.ts';
 import { type DemoUpstream, startDemoUpstream } from '../demo-upstream.ts';
-import { Origins } from '../http/origins.ts';
+import type { Origins } from '../http/origins.ts';
 import { KeySpending } from '../keys/spending.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openStore, type Store } from '../ledger/store.ts';
