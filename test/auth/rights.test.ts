@@ -87,33 +87,39 @@ function promised({ right }: RouteEntry, { role }: Caller): (status: number) => 
 const WALK_MS = 120_000;
 
 describe('who may do what', () => {
-  it('is on every route, for every kind of caller, what the one table says (A-2, K-12)', { timeout: WALK_MS }, async () => {
-    const clock = manualClock();
-    await using app = await startApp({ clock });
-    const wallet = await app.evm('1');
-    const all = await callers(app, wallet, clock);
-    const routes = app.app.routes;
-    expect(routes.length).toBeGreaterThan(20);
-    const broken: string[] = [];
-    for (const route of routes) {
-      for (const caller of all) {
-        const response = await fetch(app.url + pathOf(route, wallet), {
-          method: route.method.toUpperCase(),
-          // Where others are streamed to, whoever asks for JSON gets a page.
-          headers: {
-            'content-type': 'application/json',
-            accept: 'application/json',
-            ...(await caller.headers()),
-          },
-          ...(route.method !== 'get' && { body: '{}' }),
-        });
-        const text = await response.text();
-        if (promised(route, caller)(response.status)) continue;
-        broken.push(`${caller.name}: ${route.method} ${route.path} -> ${response.status} ${text}`);
+  it(
+    'is on every route, for every kind of caller, what the one table says (A-2, K-12)',
+    { timeout: WALK_MS },
+    async () => {
+      const clock = manualClock();
+      await using app = await startApp({ clock });
+      const wallet = await app.evm('1');
+      const all = await callers(app, wallet, clock);
+      const routes = app.app.routes;
+      expect(routes.length).toBeGreaterThan(20);
+      const broken: string[] = [];
+      for (const route of routes) {
+        for (const caller of all) {
+          const response = await fetch(app.url + pathOf(route, wallet), {
+            method: route.method.toUpperCase(),
+            // Where others are streamed to, whoever asks for JSON gets a page.
+            headers: {
+              'content-type': 'application/json',
+              accept: 'application/json',
+              ...(await caller.headers()),
+            },
+            ...(route.method !== 'get' && { body: '{}' }),
+          });
+          const text = await response.text();
+          if (promised(route, caller)(response.status)) continue;
+          broken.push(
+            `${caller.name}: ${route.method} ${route.path} -> ${response.status} ${text}`,
+          );
+        }
       }
-    }
-    expect(broken).toEqual([]);
-  });
+      expect(broken).toEqual([]);
+    },
+  );
 
   it('lets an account be reached by nobody but its owner and the operator', async () => {
     const clock = manualClock();
