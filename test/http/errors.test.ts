@@ -109,7 +109,7 @@ describe('the running server', () => {
   it('lists its models in both shapes', async () => {
     await using shop = await startApp({
       change: ({ models }) => {
-        models.push({ ...models[0]!, id: 'maker/model-1' });
+        models.splice(1, models.length, { ...models[0]!, id: 'maker/model-1' });
       },
     });
     const list = await shop.get('/v1/models');
