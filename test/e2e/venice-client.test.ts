@@ -6,7 +6,8 @@ import { type Anvil, anvilBinary, startAnvil } from '../support/anvil.ts';
 import { MODEL_ID, startApp, type TestApp } from '../support/app.ts';
 import { GAS_ADDRESS, GAS_KEY } from '../support/evm-bench.ts';
 import { evmNetwork, PAY_TO } from '../support/evm-payment.ts';
-import { goodStream, startUpstream, type TestUpstream, whole } from '../support/upstream.ts';
+import { last, named, opening, response } from '../support/dialects.ts';
+import { goodStream, json, startUpstream, type TestUpstream, whole } from '../support/upstream.ts';
 
 /** 20 tokens in at $0.25 a million and 5 out at $2, in nano-dollars. */
 const COST = 20 * 250 + 5 * 2_000;
@@ -77,6 +78,19 @@ describe.skipIf(anvilBinary() === null)('venice-x402-client with only apiUrl cha
       ['CHARGE', COST, accountId],
       ['DEPOSIT', 10 * USD, SYSTEM.clearing('eip155:8453')],
     ]);
+    await app.check();
+  });
+
+  it('asks for responses, whole and streamed', async () => {
+    const { client, address } = await customer(10_000_000n);
+    await client.topUp(10);
+    upstream.next(json(200, response()), named([...opening(), last('completed')]));
+    const asked = { model: MODEL_ID, input: 'Hello?' };
+    expect(await client.responses.create(asked)).toMatchObject({ object: 'response' });
+    let streamed = '';
+    for await (const piece of client.responses.stream(asked)) streamed += String(piece);
+    expect(streamed).toBe('Hello there.');
+    expect(await app.balanceOf({ family: 'eip155', address })).toBe(10 * USD - 2 * COST);
     await app.check();
   });
 
