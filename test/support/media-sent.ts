@@ -22,3 +22,8 @@ export async function sentTo(
   await work.start();
   return upstream.requests.at(-1)!;
 }
+
+export function formOf({ body, headers }: Recorded): Promise<FormData> {
+  const type = { 'content-type': headers['content-type'] ?? '' };
+  return new Response(new Uint8Array(body), { headers: type }).formData();
+}

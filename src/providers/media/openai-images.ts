@@ -1,7 +1,8 @@
 /** OpenAI's images, for any server that speaks its dialect: the answer is the result itself. */
-import type { Asset, Fields, MediaHttp, MediaJob, MediaProvider, Part, Started } from '../media.ts';
+import type { Asset, Fields, MediaHttp, MediaJob, MediaProvider, Started } from '../media.ts';
 import { type Asks, asksOf, pictures, shaped } from './asks.ts';
 import { failure, refusal } from './failure.ts';
+import { filePart, formParts } from './multipart.ts';
 import { assetOf, at, base64Of, isFields, measured, readDataUrl, usdOf } from './read.ts';
 
 export const openaiImages: MediaProvider = {
@@ -61,23 +62,11 @@ function editBody(job: MediaJob, asks: Asks) {
   const name = files.length === 1 ? 'image' : 'image[]';
   return {
     multipart: [
-      ...texts(shaped(job, fields)),
+      ...formParts(shaped(job, fields)),
       ...files.map((file, n) => filePart(name, file, n)),
-      ...(maskFile ? [filePart('mask', maskFile, 0)] : []),
+      ...(maskFile ? [filePart('mask', maskFile)] : []),
     ],
   };
-}
-
-function texts(fields: Fields): Part[] {
-  return Object.entries(fields).map(([name, value]) => ({
-    name,
-    value: typeof value === 'string' ? value : JSON.stringify(value),
-  }));
-}
-
-function filePart(name: string, { bytes, type }: { bytes: Buffer; type: string }, n: number): Part {
-  const ending = /^image\/(\w+)/.exec(type)?.[1] ?? 'png';
-  return { name, value: bytes, filename: `${n}.${ending}`, contentType: type || 'image/png' };
 }
 
 /** `{data: [{b64_json | url}], usage}`; some servers put an error into a good status. */

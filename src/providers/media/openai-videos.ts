@@ -13,6 +13,7 @@ import type {
 } from '../media.ts';
 import { type Asks, asksOf, pictures, secondsOf, shaped } from './asks.ts';
 import { refusal } from './failure.ts';
+import { filePart, formParts } from './multipart.ts';
 import { notThere, polled } from './polled.ts';
 import { assetOf, at, idOf, measured, progressOf, readDataUrl, usdOf } from './read.ts';
 
@@ -105,17 +106,13 @@ function openaiBody(job: MediaJob, asks: Asks): MediaBody {
   });
   const [first] = pictures(asks);
   const file = first === undefined ? undefined : readDataUrl(first);
-  if (file && asks.pictures.length === 1) {
-    const ending = /^image\/(\w+)/.exec(file.type)?.[1] ?? 'png';
-    const texts = Object.entries(fields).map(([name, value]) => ({
-      name,
-      value: typeof value === 'string' ? value : JSON.stringify(value),
-    }));
-    const part = { name: 'input_reference', value: file.bytes, filename: `first.${ending}` };
-    return { multipart: [...texts, { ...part, contentType: file.type || 'image/png' }] };
-  }
+  const reference = file || first === undefined ? {} : { input_reference: { image_url: first } };
   return {
-    json: { ...fields, ...(first !== undefined && { input_reference: { image_url: first } }) },
+    // As OpenAI's own client does; some servers take nothing else.
+    multipart: [
+      ...formParts({ ...fields, ...reference }),
+      ...(file ? [filePart('input_reference', file)] : []),
+    ],
   };
 }
 

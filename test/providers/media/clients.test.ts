@@ -1,9 +1,16 @@
 /** The servers that stand in for fal and Replicate are shaped right: their own clients run against them, too. */
 import { createFalClient } from '@fal-ai/client';
+import OpenAI from 'openai';
 import Replicate from 'replicate';
 import { expect, it } from 'vitest';
 import type { Json, Polled } from '../../../src/providers/media.ts';
-import { atWork, mediaChannel, mediaOrder } from '../../support/media-upstream.ts';
+import { formOf } from '../../support/media-sent.ts';
+import {
+  atWork,
+  mediaChannel,
+  mediaOrder,
+  startMediaUpstream,
+} from '../../support/media-upstream.ts';
 import { startFalServer, startReplicateServer } from '../../support/media-servers.ts';
 
 const MODEL = 'fal-ai/kling-video/v2.5/pro/text-to-video';
@@ -150,4 +157,43 @@ it('replicate: what was deleted is gone', async () => {
   });
   server.next({ json: { id: 'p1', status: 'succeeded', output: null, data_removed: true } });
   expect(await job.poll('p1')).toEqual({ state: 'gone' });
+});
+
+it('openai: its client and ours send the same form', async () => {
+  await using server = await startMediaUpstream();
+  const client = new OpenAI({ apiKey: 'key', baseURL: `${server.url}/v1`, maxRetries: 0 });
+  const reference = new File([Buffer.from('iVBORw0KGgo=', 'base64')], '0.png', {
+    type: 'image/png',
+  });
+  const job = { id: 'video_1', object: 'video', status: 'queued' };
+  server.next({ json: job }, { json: job });
+  await client.videos.create({
+    model: 'sora-2',
+    prompt: 'A fox.',
+    seconds: '4',
+    size: '1280x720',
+    input_reference: reference,
+  });
+  await using work = atWork('openai-videos', {
+    type: 'video',
+    upstreamModel: 'sora-2',
+    channel: mediaChannel(`${server.url}/v1`),
+    fields: { prompt: 'A fox.', input_reference: 'data:image/png;base64,iVBORw0KGgo=' },
+    order: mediaOrder({ duration: 4, size: '1280x720' }),
+  });
+  await work.start();
+  const [theirs, ours] = await Promise.all(
+    server.requests.map(async (request) => {
+      const form = await formOf(request);
+      const file = form.get('input_reference') as File;
+      form.delete('input_reference');
+      const texts = Array.from(form, ([name, value]) => `${name}=${value as string}`);
+      return {
+        path: request.path,
+        texts: texts.toSorted(),
+        file: [file.name, file.type, file.size],
+      };
+    }),
+  );
+  expect(ours).toEqual(theirs);
 });

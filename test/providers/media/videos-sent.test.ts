@@ -1,6 +1,6 @@
 /** What each upstream is sent for the same wishes: videos. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Given, sentTo } from '../../support/media-sent.ts';
+import { formOf, type Given, sentTo } from '../../support/media-sent.ts';
 import {
   mediaOrder,
   type MediaUpstream,
@@ -37,19 +37,6 @@ const spoken = {
 
 describe('videos from text', () => {
   it.each([
-    [
-      'openai',
-      'openai',
-      {
-        prompt: 'A fox.',
-        model: 'm1',
-        seconds: '6',
-        resolution: '720p',
-        aspect_ratio: '16:9',
-        generate_audio: true,
-        seed: 7,
-      },
-    ],
     [
       'openrouter',
       'openai',
@@ -135,6 +122,19 @@ describe('videos from text', () => {
   });
 });
 
+it('openai: the same as a form, as its own client sends it', async () => {
+  const request = await sent('openai', { type: 'video', fields: spoken, order: wish });
+  expect(Object.fromEntries(await formOf(request))).toEqual({
+    prompt: 'A fox.',
+    model: 'm1',
+    seconds: '6',
+    resolution: '720p',
+    aspect_ratio: '16:9',
+    generate_audio: 'true',
+    seed: '7',
+  });
+});
+
 describe('videos from pictures', () => {
   const frames = { prompt: 'x', image_url: LINK, end_image_url: LAST };
   const references = {
@@ -144,24 +144,22 @@ describe('videos from pictures', () => {
   };
   const order = mediaOrder({ duration: 6 });
 
-  it('openai: a file as a file, a link as a link', async () => {
-    const file = await sent('openai-videos', {
-      type: 'video',
-      fields: { prompt: 'x', input_reference: PNG },
-      order,
+  it('openai: a form, with a file as a file and a link as a link', async () => {
+    const file = { prompt: 'x', input_reference: PNG };
+    const first = await formOf(await sent('openai-videos', { type: 'video', fields: file, order }));
+    expect(first.get('input_reference')).toMatchObject({
+      name: '0.png',
+      type: 'image/png',
+      size: 8,
     });
-    expect(file.headers['content-type']).toMatch(/^multipart\/form-data/);
-    const body = file.body.toString('latin1');
-    expect(body).toContain(
-      'name="input_reference"; filename="first.png"\r\ncontent-type: image/png',
-    );
-    expect(body).toContain('name="seconds"\r\n\r\n6\r\n');
-    const link = await sent('openai-videos', {
-      type: 'video',
-      fields: { prompt: 'x', image_url: LINK },
-      order,
+    const link = { prompt: 'x', image_url: LINK };
+    const second = await formOf(await sent('openai', { type: 'video', fields: link, order }));
+    expect(Object.fromEntries(second)).toEqual({
+      model: 'm1',
+      prompt: 'x',
+      seconds: '6',
+      'input_reference[image_url]': LINK,
     });
-    expect(link.json['input_reference']).toEqual({ image_url: LINK });
   });
 
   it('openrouter: frames and references', async () => {
