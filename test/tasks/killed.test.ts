@@ -35,16 +35,15 @@ it('ends each task once, whatever it was at when its process was killed (T-1, T-
   await using receiver = await startReceiver();
   const account = await store.wallet('10');
   await store.close();
-  const since = String(Date.now());
-  const place = [store.dataDir, studio.url, `${receiver.origin}/told`, account, since];
+  let { ms } = store.clock;
+  const run = (...more: string[]) => {
+    ms += 60_000;
+    return work(store.dataDir, studio.url, `${receiver.origin}/told`, account, String(ms), ...more);
+  };
   for (const [side, write] of POINTS) {
-    expect([side, write, await work(...place, side, String(write))]).toEqual([
-      side,
-      write,
-      'SIGKILL',
-    ]);
+    expect([side, write, await run(side, String(write))]).toEqual([side, write, 'SIGKILL']);
   }
-  expect(await work(...place)).toBeNull();
+  expect(await run()).toBeNull();
 
   await using after = await store.reopen();
   const tasks = await after.ledger.read.selectFrom('tasks').selectAll().execute();
