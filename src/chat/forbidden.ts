@@ -62,6 +62,9 @@ const RULES = new Map<string, Rule>(
     context_management: contextManagement,
     fallback_credit_token: always(COST),
     compound_custom: always(COST),
+    // Thirty minutes is what there is without being asked for; no price is known of other lives.
+    prompt_cache_options: (value) => (isUsualCache(value) ? null : COST),
+    access_programs: always('it asks for what the operator was granted'),
     web_search_options: always(COST),
     search_parameters: always(COST),
     plugins: always(COST),
@@ -195,6 +198,11 @@ function veniceParameters(value: unknown): string | null {
     if ((value[name] ?? false) !== false) return `${name} has no price`;
   }
   return null;
+}
+
+export function isUsualCache(value: unknown): boolean {
+  const ttl = isFields(value) ? (value['ttl'] ?? '30m') : null;
+  return ttl === '30m';
 }
 
 /** Edits that only leave things out are free; summaries are written by the model, and not counted where the rest is. */

@@ -1,7 +1,7 @@
 /** The messages of a chat body, or the items of a response's: what is in them besides text is counted, and what no rule prices refused. */
 import { AppError } from '../errors.ts';
 import { isFields } from '../providers/openai-usage.ts';
-import { type Fields, refuseDisguised, unsupported } from './forbidden.ts';
+import { type Fields, isUsualCache, refuseDisguised, unsupported } from './forbidden.ts';
 import { addDocument, addImage, addSound, addVideo, type Media } from './media.ts';
 
 const MAX_MESSAGES = 10_000;
@@ -51,6 +51,7 @@ export function readParts(parts: unknown[], path: string, media: Media): void {
     const type = part['type'];
     if (typeof type !== 'string') throw invalidMessages(`"${name}.type" must be a string.`);
     refuseStored(part, name);
+    refuseOddCache(part, name);
     if (TEXT_PARTS.has(type)) continue;
     if (IMAGE_PARTS.has(type)) readImage(part, name, media);
     else if (FILE_PARTS.has(type)) readFile(part, name, media);
@@ -110,6 +111,11 @@ function refuseStored(part: Fields, name: string): void {
     }
     if (isFields(value)) refuseStored(value, `${name}.${key}`);
   }
+}
+
+function refuseOddCache({ prompt_cache_breakpoint: mark }: Fields, name: string): void {
+  if (mark === undefined || mark === null || isUsualCache(mark)) return;
+  throw unsupported(`${name}.prompt_cache_breakpoint`, 'no price is set for a cache of this life');
 }
 
 function readImage(part: Fields, name: string, media: Media): void {

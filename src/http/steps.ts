@@ -56,6 +56,8 @@ export function boundary(options: StepOptions) {
       'cache-control': 'private, no-store',
       vary: VARY,
     };
+    // Anthropic's name for it, which its clients read.
+    if (state.dialect === 'anthropic') state.headers['request-id'] = state.requestId;
     state.credentials = NOBODY;
     state.principal = null;
     state.payment = null;

@@ -3,6 +3,7 @@
  * nobody pays for something else than was asked for; what only hints (seed, penalties, user,
  * reasoning_effort) is left out, as Anthropic's own layer does; its own `thinking`, `output_config` and `cache_control` pass.
  */
+import { isUtf8 } from 'node:buffer';
 import { AppError } from '../errors.ts';
 import { isFields } from './openai-usage.ts';
 
@@ -129,8 +130,10 @@ function userBlocks(content: unknown, place: string): AnthropicBlock[] {
         return textBlock(part, at);
       case 'image_url':
         return { ...imageBlock(part['image_url'], at), ...cacheControl(part) };
+      case 'file':
+        return { ...documentBlock(part['file'], at), ...cacheControl(part) };
       default:
-        throw wrong(`${at}.type`, 'must be text or image_url for this model');
+        throw wrong(`${at}.type`, 'must be text, image_url or file for this model');
     }
   });
 }
@@ -144,6 +147,25 @@ function imageBlock(image: unknown, at: string): AnthropicBlock {
   }
   if (!/^https?:\/\//i.test(url)) throw wrong(`${at}.image_url.url`, 'must be https or data:');
   return { type: 'image', source: { type: 'url', url } };
+}
+
+/** A PDF, or what is no PDF as text. */
+function documentBlock(file: unknown, at: string): AnthropicBlock {
+  const { file_data: data, filename } = isFields(file) ? file : {};
+  const given = textOf(data, `${at}.file.file_data`);
+  const [, type, inside] = DATA_URL.exec(given) ?? [];
+  const base64 = inside ?? given;
+  const bytes = Buffer.from(base64, 'base64');
+  const isPdf = type === 'application/pdf' || bytes.subarray(0, 1_024).includes('%PDF');
+  const source = isPdf
+    ? { type: 'base64', media_type: 'application/pdf', data: base64 }
+    : { type: 'text', media_type: 'text/plain', data: plainText(bytes, at) };
+  return { type: 'document', source, ...(typeof filename === 'string' && { title: filename }) };
+}
+
+function plainText(bytes: Buffer, at: string): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  throw wrong(`${at}.file`, 'must be a PDF or plain text for this model');
 }
 
 function toolUses(message: Fields, place: string): AnthropicBlock[] {

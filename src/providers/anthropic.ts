@@ -32,8 +32,17 @@ export function anthropicWay(
   if (channel.apiKey !== null) headers['x-api-key'] = channel.apiKey;
   return {
     path: `${new URL(channel.baseUrl).pathname.replace(/\/$/, '')}/messages`,
-    headers: withChannelHeaders(headers, channel),
+    headers: withBetas(withChannelHeaders(headers, channel), callers?.[BETA]),
   };
+}
+
+const BETA = 'anthropic-beta';
+
+/** Those of the channel and those of the caller are one list. */
+function withBetas(headers: Record<string, string>, callers = ''): Record<string, string> {
+  const channels = headers[BETA];
+  if (!callers || channels === undefined || channels === callers) return headers;
+  return { ...headers, [BETA]: `${channels},${callers}` };
 }
 
 function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): UpstreamRequest {

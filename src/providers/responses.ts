@@ -2,7 +2,7 @@
 import type { ChannelConfig } from '../config/config.ts';
 import { spliceParams } from './channel-edits.ts';
 import { openAiWay, ownSplices, setWhole } from './openai.ts';
-import type { ChatEdits, ChatRequest, Provider, UpstreamRequest } from './provider.ts';
+import type { ChatEdits, ChatRequest, MeterLimits, Provider, UpstreamRequest } from './provider.ts';
 import { readResponse } from './responses-answer.ts';
 import { ResponsesMeter } from './responses-stream.ts';
 
@@ -10,7 +10,7 @@ export const openaiResponses: Provider = {
   name: 'openai',
   chat,
   readChat: readResponse,
-  meter: (_request, limits) => new ResponsesMeter(limits),
+  meter: (request, limits) => new ResponsesMeter(withEcho(limits, request)),
 };
 
 export const veniceResponses: Provider = { ...openaiResponses, name: 'venice' };
@@ -22,4 +22,12 @@ function chat(channel: ChannelConfig, request: ChatRequest, edits: ChatEdits): U
   splices.setValue('store', 'false');
   spliceParams(splices, channel);
   return { ...openAiWay(channel, '/responses', request.isStream), body: splices.apply() };
+}
+
+/** A character may be written as six. */
+const ESCAPED = 6;
+
+/** Instructions and tools come back in three of the events, whatever their length. */
+function withEcho(limits: MeterLimits, { body }: ChatRequest): MeterLimits {
+  return { ...limits, sseLineBytes: limits.sseLineBytes + ESCAPED * body.length };
 }

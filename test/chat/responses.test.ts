@@ -71,10 +71,15 @@ describe('a request for a response', () => {
     [{ input: [{ role: 'user' }] }, 'input[0].content'],
     [{ input: [{ type: 'function_call', call_id: 'c', name: 'f' }] }, 'input[0].arguments'],
     [{ model: 'nobody' }, null],
+    [{ prompt_cache_options: { ttl: '12h' } }, 'prompt_cache_options'],
+    [{ access_programs: { cyber: 'daybreak_red' } }, 'access_programs'],
+    [{ context_management: [{ type: 'compaction' }] }, 'context_management'],
   ])('is refused with %j, and nothing is charged', async (change, field) => {
     await start();
     const answer = await rig.post({ ...BODY, ...change });
-    expect(['invalid_request', 'model_not_found']).toContain(answer.json['code']);
+    expect(['invalid_request', 'unsupported_parameter', 'model_not_found']).toContain(
+      answer.json['code'],
+    );
     if (field) expect(answer.json['details']).toMatchObject({ field });
     expect(rig.upstream.requests).toHaveLength(0);
     expect(await rig.charged()).toBe(0);
@@ -355,6 +360,18 @@ describe('a streamed response', () => {
     const answer = await rig.post(STREAM);
     expect(answer.text).toContain('event: error\n');
     expect(answer.text).not.toContain('xxxx');
+  });
+
+  it('may say long instructions again, whatever the bound of other events', async () => {
+    await start({ limits: { sseLineBytes: 4_096 } });
+    const instructions = 'Be kind. '.repeat(10_000);
+    const events = [
+      ...opening().map((event) => ({ ...event, ...('response' in event && { instructions }) })),
+      last('completed', { instructions }),
+    ];
+    rig.upstream.usually(named(events));
+    const answer = await rig.post({ ...STREAM, instructions });
+    expect(passed(answer.text)).toBe(events.map((event) => eventText(event)).join(''));
   });
 
   it('is silent no longer than the keep-alive allows, in comments', async () => {

@@ -73,6 +73,7 @@ describe.each(['anthropic', 'openai'])(
         .withResponse();
       expect(data.content).toMatchObject([{ type: 'text', text: 'Hi there, how are you today?' }]);
       expect(data).toMatchObject({ type: 'message', role: 'assistant', stop_reason: 'end_turn' });
+      expect(response.headers.get('request-id')).toMatch(/^req_/);
       const cost = priceOf(data.usage);
       expect(cost).toBeGreaterThan(0);
       expect(await left()).toBe(NANO - cost);
@@ -203,7 +204,12 @@ describe('the Anthropic SDK over an upstream that misbehaves', () => {
   });
 
   it('passes version and harmless betas on, and nothing else of the caller', async () => {
-    await using app = await startApp({ change: over('anthropic') });
+    await using app = await startApp({
+      change: (config) => {
+        over('anthropic')(config);
+        for (const channel of config.channels) channel.headers = { 'Anthropic-Beta': 'own-1' };
+      },
+    });
     const { client } = await customer(app);
     app.upstream.next(json(200, message([{ type: 'text', text: 'ok' }])));
     await client.beta.messages.create(
@@ -217,7 +223,7 @@ describe('the Anthropic SDK over an upstream that misbehaves', () => {
     );
     const { headers, path } = app.upstream.requests[0]!;
     expect(path).toBe('/v1/messages');
-    expect(headers['anthropic-beta']).toBe('interleaved-thinking-2025-05-14');
+    expect(headers['anthropic-beta']).toBe('own-1,interleaved-thinking-2025-05-14');
     expect(headers['anthropic-version']).toBe('2023-06-01');
     expect(headers).not.toHaveProperty('x-secret');
     expect(JSON.stringify(headers)).not.toContain('ck_');

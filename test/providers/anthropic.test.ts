@@ -157,6 +157,34 @@ describe('a request to Anthropic', () => {
     });
   });
 
+  it('has files in it: PDFs as they are, others as text', async () => {
+    await start();
+    rig.upstream.usually(json(200, message(said('ok'))));
+    const pdf = Buffer.from('%PDF-1.4 …').toString('base64');
+    const text = Buffer.from('plain').toString('base64');
+    const content = [
+      {
+        type: 'file',
+        file: { filename: 'a.pdf', file_data: `data:application/pdf;base64,${pdf}` },
+      },
+      { type: 'file', file: { file_data: pdf } },
+      { type: 'file', file: { filename: 'a.txt', file_data: `data:text/plain;base64,${text}` } },
+    ];
+    expect((await rig.post({ ...BODY, messages: [{ role: 'user', content }] })).status).toBe(200);
+    const source = { type: 'base64', media_type: 'application/pdf', data: pdf };
+    const plain = { type: 'text', media_type: 'text/plain', data: 'plain' };
+    expect(sent().json['messages']).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'document', source, title: 'a.pdf' },
+          { type: 'document', source },
+          { type: 'document', source: plain, title: 'a.txt' },
+        ],
+      },
+    ]);
+  });
+
   it('thinks when Anthropic’s own field says so, at the temperature that this needs', async () => {
     await start();
     rig.upstream.usually(json(200, message(said('ok'))));
