@@ -34,12 +34,14 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
   const { app } = shop;
   const url = app.url || `http://${hostIn(config)}:${port}`;
   const { mode } = config;
-  if (values.json) command.print(JSON.stringify({ url, port, mode, pid: command.pid }));
-  else command.print(`Farebox answers at ${url}${mode === 'sandbox' ? ', with play money' : ''}`);
   const code = await app.sessions.offerClaim();
   // Where nobody runs the shop yet. The link works once, and is in no log line of ours.
-  if (code !== null && !values.json)
-    command.print(`Claim it, once and within a day: ${claimUrl(config, port, code)}`);
+  const claim = code === null ? null : claimUrl(config, port, code);
+  if (values.json) command.print(JSON.stringify({ url, port, mode, pid: command.pid, claim }));
+  else {
+    command.print(`Farebox answers at ${url}${mode === 'sandbox' ? ', with play money' : ''}`);
+    if (claim !== null) command.print(`Claim it, once and within a day: ${claim}`);
+  }
   return {
     reload: () => void shop.reload(),
     close: async () => {

@@ -34,11 +34,7 @@ export function markedUp(models: ShippedModel[], catalogue: unknown): ShippedMod
       ? catalogue.markup
       : undefined;
   if (typeof markup !== 'string') return models;
-  return models.map((model) =>
-    model.price?.markup === undefined && model.price
-      ? { ...model, price: { ...model.price, markup } }
-      : model,
-  );
+  return models.map((model) => ({ ...model, price: { ...model.price, markup } }) as ShippedModel);
 }
 
 /** Shipped text models for a server of which only the names of its models are known: each at the price of the model of that name. */
@@ -60,8 +56,12 @@ export function shippedLike(names: readonly string[], channel: string): ShippedM
   }
   return names.flatMap((name) => {
     const model = known.get(name) ?? known.get(name.slice(name.lastIndexOf('/') + 1));
-    const isJson = model && (model.type ?? 'text') === 'text';
-    return isJson ? [{ ...model, id: name, routes: [{ channel, model: name }] }] : [];
+    const isText = model && (model.type ?? 'text') === 'text';
+    if (!isText) return [];
+    // Its price is a markup on what its route costs.
+    const cost = model.routes?.find((route) => route?.cost)?.cost;
+    const route = { channel, model: name, ...(cost && { cost }) };
+    return [{ ...model, id: name, routes: [route], traits: [], aliases: [] } as ShippedModel];
   });
 }
 

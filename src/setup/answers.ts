@@ -83,7 +83,7 @@ export function readAnswers(form: URLSearchParams): Answers {
 /** The environment that says the same. What the way to settle does not need is left out. */
 export function asEnvironment(answers: Answers): Environment {
   const { upstream, settle } = answers;
-  const key = upstream === OTHER ? 'OPENAI_API_KEY' : upstream;
+  const key = upstream === OTHER ? 'UPSTREAM_API_KEY' : upstream;
   const isEmbedded = settle === 'embedded';
   const isCdp = settle === 'cdp';
   const all: Record<string, string> = {

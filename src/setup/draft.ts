@@ -28,7 +28,7 @@ export interface DraftOptions {
 }
 
 const MARKUP = /^\d{1,4}(\.\d{1,4})?$/;
-/** Its keys are not for the log of whoever reads the file. */
+/** The channel to a server that is in no list of ours. */
 const OTHER_ID = 'upstream';
 
 /** Throws ConfigError with every fault, by the names of the page's fields or of settings. */
@@ -37,26 +37,31 @@ export async function draftOf(answers: Answers, options: DraftOptions): Promise<
   const given = asEnvironment(answers);
   const faults = new Faults();
   const notes: string[] = [];
-  const channels = channelsFrom(given, faults);
+  const isOther = answers.upstream === OTHER;
+  const channels = isOther ? [channelTo(answers)] : channelsFrom(given, faults);
   const networks = networksFrom(given, 'live', faults, notes);
   if (!networks.length) faults.add('settle', notes[0] ?? 'must say how payments are settled');
   faults.check();
   const secrets = secretsOf(given);
-  const isOther = answers.upstream === OTHER;
   const { models, unpriced } = isOther ? await modelsOf(answers) : { models: null, unpriced: [] };
   const document = named(
     {
       server: { public_url: answers.publicUrl },
       payments: { networks },
-      channels: channels.map((channel) => (isOther ? { ...channel, id: OTHER_ID } : channel)),
-      catalogue: { markup: factorOf(answers.markup) },
-      ...(models && { models }),
+      channels,
+      ...(models ? { models } : { catalogue: { markup: factorOf(answers.markup) } }),
     },
     secrets,
   );
   const at = new Date(options.nowMs).toISOString().slice(0, 10);
   const text = `# Written by the set-up page on ${at}; edit it as you like. Every setting: README.md, config/farebox.example.yaml.\n# Names in \${…} are variables of the environment, or secrets that the page keeps sealed in the database.\n${stringify(document, { lineWidth: 120 })}`;
   return { text, secrets, unpriced, config: loaded(text, secrets, options) };
+}
+
+/** A server of which nothing but its address is known. */
+function channelTo({ baseUrl, upstreamKey }: Answers): Record<string, unknown> {
+  const key = upstreamKey === '' ? {} : { api_key: upstreamKey };
+  return { id: OTHER_ID, provider: 'openai', base_url: baseUrl, ...key };
 }
 
 /** As a start would read it. */
@@ -130,7 +135,7 @@ function factorOf(percent: string): string {
   return `${digits.slice(0, point)}.${digits.slice(point)}`.replace(/\.?0+$/, '');
 }
 
-async function modelsOf({ baseUrl, upstreamKey }: Answers) {
+async function modelsOf({ baseUrl, upstreamKey, markup }: Answers) {
   const answer = await askUpstream({
     provider: 'openai',
     baseUrl,
@@ -140,7 +145,8 @@ async function modelsOf({ baseUrl, upstreamKey }: Answers) {
     throw fault('base_url', error instanceof Error ? error.message : String(error));
   });
   const names = answer?.models ?? [];
-  const models = shippedLike(names, OTHER_ID);
+  const price = { markup: factorOf(markup) };
+  const models = shippedLike(names, OTHER_ID).map((model) => ({ ...model, price }));
   if (!models.length) {
     throw fault(
       'base_url',

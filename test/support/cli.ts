@@ -14,6 +14,9 @@ export interface Finished {
 
 export interface Running extends AsyncDisposable {
   url: string;
+  port: number;
+  /** Null where there is an operator. */
+  claim: string | null;
   child: ChildProcess;
   err(): string;
   /** Sends the signal; the exit code. */
@@ -54,13 +57,13 @@ export async function serve(environment: Record<string, string>): Promise<Runnin
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const { url } = JSON.parse(said.out) as { url: string };
+  const first = JSON.parse(said.out) as Pick<Running, 'url' | 'port' | 'claim'>;
   const end = (signal: NodeJS.Signals) => {
     child.kill(signal);
     return ended;
   };
   return {
-    url,
+    ...first,
     child,
     err: () => said.err,
     end,
