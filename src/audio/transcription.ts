@@ -87,10 +87,14 @@ function requireTaken(name: string): void {
   });
 }
 
+/** Whole seconds are reported, of which the last may be a beginning, and decoders add a little at the ends. */
+const ROUNDED_UP_SECONDS = 1;
+
 /** Of a recording that nobody here can count, at most the longest that the model takes. Longer ones are refused with the order. */
 export function askedOf({ length, prompt }: Recorded, { params }: MediaModel): Asked {
   const most = length?.mostSeconds ?? params.maxInputSeconds;
-  const seconds = length?.isCounted ? most : Math.min(most, params.maxInputSeconds);
+  const rounded = Math.min(Math.ceil(most) + ROUNDED_UP_SECONDS, params.maxInputSeconds);
+  const seconds = length?.isCounted && most > params.maxInputSeconds ? most : rounded;
   const tokens = prompt === null ? 0 : estimateText(Buffer.from(prompt)).tokens;
   return { input_seconds: seconds, ...(tokens > 0 && { input_tokens: TOKENS_AROUND + tokens }) };
 }

@@ -2,7 +2,7 @@
 import type { MediaType } from '../config/config.ts';
 import type { Units } from '../pricing/rules.ts';
 
-/** A clip is whole frames, and servers report what they like: within this of what was ordered it is what was ordered. */
+/** A clip is whole frames, and servers report what they like: within this of what was ordered it is what was ordered. What was heard is no clip. */
 const SECONDS_SLACK = 0.5;
 const SECONDS = ['output_second', 'input_second'] as const;
 /** Of these each of n things has its part. */
@@ -37,7 +37,8 @@ export function deliveredUnits(type: MediaType, ordered: Units, measured: Units,
   }
   for (const name of SECONDS) {
     const whole = ordered[name];
-    if (whole !== undefined && Math.abs(units[name]! - whole) < SECONDS_SLACK) units[name] = whole;
+    if (type !== 'stt' && whole !== undefined && Math.abs(units[name]! - whole) < SECONDS_SLACK)
+      units[name] = whole;
   }
   const seconds = units[type === 'stt' ? 'input_second' : 'output_second'];
   if (units['minute'] !== undefined && seconds !== undefined) units['minute'] = seconds / 60;

@@ -5,7 +5,10 @@ import { type TestApp, textOf } from '../../support/app.ts';
 import { CHARACTER, sound, startAudioApp } from '../../support/audio.ts';
 import { gated, hang, json, raw, reset } from '../../support/upstream.ts';
 
-const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
+const bearer = (secret: string) => ({
+  authorization: `Bearer ${secret}`,
+  'content-type': 'application/json',
+});
 const BODY = { model: 'voice', input: 'Hello there.', voice: 'alloy' };
 const COST = BODY.input.length * CHARACTER;
 
@@ -19,7 +22,7 @@ describe('speech', () => {
       const more = { max_credits: 5, speed: 1.25, nobody_knows: { a: [1] } };
       const answer = await fetch(`${app.url}${prefix}/audio/speech`, {
         method: 'POST',
-        headers: { ...bearer(secret), 'content-type': 'application/json' },
+        headers: bearer(secret),
         body: JSON.stringify({ ...BODY, input: 'Grüße 👋🏽', ...more }),
       });
       expect(answer.status).toBe(200);
