@@ -1,14 +1,20 @@
 /** The settings as `config check` prints them: whole, but for the secrets. */
 import { KNOWN_NETWORKS } from '../chains/networks.ts';
 import { formatUsd, type NanoUsd } from '../money.ts';
-import type { ChannelConfig, Config, FacilitatorConfig, NetworkConfig } from './config.ts';
+import type {
+  ChannelConfig,
+  Config,
+  FacilitatorConfig,
+  NetworkConfig,
+  S3Config,
+} from './config.ts';
 
 const SET = '[set]';
 const PLAIN_PART = /^[A-Za-z0-9._-]{0,15}$/;
 
 /** Plain JSON. Amounts are decimal dollars; a secret is '[set]', or null when there is none. */
 export function describeConfig(config: Config): Record<string, unknown> {
-  const { secrets, payments, channels, creditUsd, byok, media, ...plain } = config;
+  const { secrets, payments, channels, creditUsd, byok, media, backups, ...plain } = config;
   const { networks, ...amounts } = payments;
   return {
     ...plain,
@@ -23,7 +29,12 @@ export function describeConfig(config: Config): Record<string, unknown> {
     },
     channels: channels.map(describeChannel),
     creditUsd: usd(creditUsd),
-    media: { ...media, s3: media.s3 && { ...media.s3, accessKey: SET, secretKey: SET } },
+    media: { ...media, s3: describeBucket(media.s3) },
+    backups: {
+      ...backups,
+      passphrase: masked(backups.passphrase),
+      s3: describeBucket(backups.s3),
+    },
     byok: { feePercent: byok.percent, feeUsdPerRequest: usd(byok.perRequest) },
   };
 }
@@ -34,6 +45,10 @@ function usd(amount: NanoUsd): string {
 
 function masked(secret: unknown): string | null {
   return secret === null || secret === undefined ? null : SET;
+}
+
+function describeBucket(s3: S3Config | null): Record<string, unknown> | null {
+  return s3 && { ...s3, accessKey: SET, secretKey: SET };
 }
 
 function describeNetwork(network: NetworkConfig): Record<string, unknown> {

@@ -41,6 +41,11 @@ export class Setup {
     this.#options = options;
   }
 
+  /** In force. */
+  get config(): Config {
+    return this.#options.config;
+  }
+
   /** Why the page cannot change settings; null where it can. */
   get lockedBecause(): string | null {
     const { config } = this.#options;
