@@ -23,13 +23,24 @@ export class Bell {
 
   /** Resolves at the next ring, after `ms`, or when the signal fires. */
   async wait(name: string, ms: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || ms <= 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = this.listen(name, resolve);
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    await promise;
-    clearTimeout(timer);
-    stop();
+    try {
+      await within(promise, ms, signal);
+    } finally {
+      stop();
+    }
   }
+}
+
+/** Waits for the work, for `ms` at most, and not when the signal fires. Leaves nothing behind on a signal that lives long. */
+export async function within(work: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted || ms <= 0) return;
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, ms);
+  const onAbort = () => over.resolve();
+  signal.addEventListener('abort', onAbort);
+  await Promise.race([work, over.promise]);
+  clearTimeout(timer);
+  signal.removeEventListener('abort', onAbort);
 }

@@ -3,7 +3,7 @@ import type { Principal } from '../auth/principal.ts';
 import type { TaskEventRow, TaskRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { NanoUsd } from '../money.ts';
-import { Bell } from './bell.ts';
+import { Bell, within } from './bell.ts';
 import { cancelTask } from './cancelling.ts';
 import { createTask, planTask, type Wanted } from './creating.ts';
 import { eventsAfter, forgetEvents, lastEvent } from './events.ts';
@@ -235,12 +235,4 @@ function eventOf(row: TaskEventRow, task: Task | undefined, creditUsd: NanoUsd):
   const data = { ...taskObject(task, creditUsd), ...then };
   if (then['status'] !== task.state) Object.assign(data, { result: null, error: null });
   return [{ seq: row.seq, type: row.type, atMs: row.at, taskId: row.task_id, data }];
-}
-
-async function within(work: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
-  const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, ms);
-  signal.addEventListener('abort', () => over.resolve(), { once: true });
-  await Promise.race([work, over.promise]);
-  clearTimeout(timer);
 }
