@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Config } from '../../../src/config/config.ts';
 import { startApp } from '../../support/app.ts';
@@ -5,7 +6,7 @@ import { operatorCookie } from '../../support/operator-site.ts';
 
 describe('the settings page', () => {
   it('shows what is in force, and no secret', async () => {
-    const environment = { FAREBOX_MASTER_KEY: Buffer.alloc(32, 7).toString('base64') };
+    const environment = { FAREBOX_MASTER_KEY: randomBytes(32).toString('base64') };
     const s3 = {
       bucket: 'b',
       endpoint: 'https://s3',
