@@ -4,6 +4,7 @@ import { type Operator, operatorName } from '../auth/operator.ts';
 import type {
   AccountRow,
   AdjustmentRow,
+  ApiKeyRow,
   AuditRow,
   EntryRow,
   HoldRow,
@@ -12,6 +13,7 @@ import type {
   Tables,
 } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
+import type { KeyInfo } from '../keys/keys.ts';
 
 export interface Page {
   limit: number;
@@ -112,6 +114,21 @@ export class OperatorLists {
       .where('account_id', '=', accountId);
     if (before !== undefined) query = query.where('id', '<', before);
     return query.orderBy('id', 'desc').limit(limit).execute();
+  }
+
+  /** Without what they are known by. */
+  async keys(
+    by: Operator,
+    page: Page & { accountId?: string | undefined; state?: ApiKeyRow['state'] | undefined },
+  ): Promise<KeyInfo[]> {
+    operatorName(by);
+    const { limit, before, accountId, state } = page;
+    let query = this.#read.selectFrom('api_keys').selectAll();
+    if (before !== undefined) query = query.where('id', '<', before);
+    if (accountId !== undefined) query = query.where('account_id', '=', accountId);
+    if (state !== undefined) query = query.where('state', '=', state);
+    const rows = await query.orderBy('id', 'desc').limit(limit).execute();
+    return rows.map(({ hash: _hash, ...info }) => info);
   }
 
   async payments(

@@ -1,5 +1,6 @@
 /** Every part of a server below HTTP, built once and in order. */
 import { audioPaths } from '../audio/paths.ts';
+import type { Operator } from '../auth/operator.ts';
 import { createSiwx } from '../auth/siwx.ts';
 import { Sessions } from '../auth/sessions.ts';
 import { Web3Keys } from '../auth/web3-key.ts';
@@ -19,6 +20,7 @@ import { type Log } from '../log.ts';
 import { OperatorAccounts } from '../operator/accounts.ts';
 import { Figures } from '../operator/figures.ts';
 import { OperatorLists } from '../operator/lists.ts';
+import { isOpen, recheckPayment } from '../operator/recheck.ts';
 import { createMediaParts } from '../media/parts.ts';
 import type { LookUpName } from '../outbound-names.ts';
 import { createMetrics } from '../metrics/create.ts';
@@ -179,6 +181,8 @@ function operatorParts(ledger: Ledger, { payments: config }: Config) {
     accounts: new OperatorAccounts({ ledger, config }),
     lists: new OperatorLists(ledger.read),
     figures: new Figures(ledger.read),
+    recheck: (by: Operator, id: string) => recheckPayment(ledger, by, id),
+    isRecheckable: isOpen,
   };
 }
 

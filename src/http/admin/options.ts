@@ -1,5 +1,7 @@
 import type { Accounts } from '../../accounts.ts';
+import type { Operator } from '../../auth/operator.ts';
 import type { Clock } from '../../clock.ts';
+import type { PaymentRow } from '../../db/tables.ts';
 import type { Keys } from '../../keys/keys.ts';
 import type { KeySpending } from '../../keys/spending.ts';
 import type { OperatorAccounts } from '../../operator/accounts.ts';
@@ -28,6 +30,9 @@ export interface AdminOptions {
     traffic: Traffic;
     drift: CostDrift;
     channelUsage: ChannelUsage;
+    /** See operator/recheck.ts. */
+    recheck(by: Operator, paymentId: string): Promise<void>;
+    isRecheckable(payment: PaymentRow): boolean;
   };
   clock: Clock;
 }

@@ -61,6 +61,7 @@ export function badge(word: string, tone: 'good' | 'bad' | 'warn' | 'plain' = 'p
   return html`<span class="badge ${tone}">${word}</span>`;
 }
 
+/** `of`: the form that it is in, where a page has several. */
 export function field(
   label: string,
   name: string,
@@ -69,9 +70,10 @@ export function field(
     value = '',
     hint = null,
     isRequired = false,
-  }: { type?: string; value?: string; hint?: Piece; isRequired?: boolean } = {},
+    of = 'f',
+  }: { type?: string; value?: string; hint?: Piece; isRequired?: boolean; of?: string } = {},
 ): Html {
-  const id = `f-${name}`;
+  const id = `${of}-${name}`;
   return html`<div class="field">
     <label for="${id}">${label}</label>
     <input
@@ -92,8 +94,9 @@ export function select(
   name: string,
   options: readonly (readonly [value: string, text: string])[],
   value = '',
+  of = 'f',
 ): Html {
-  const id = `f-${name}`;
+  const id = `${of}-${name}`;
   return html`<div class="field">
     <label for="${id}">${label}</label>
     <select id="${id}" name="${name}">
