@@ -25,6 +25,7 @@ import { readPresets, shippedPresets } from './presets.ts';
 import type { RawFile } from './raw.ts';
 import { demoChannels, readDemo } from './sandbox.ts';
 import { applySchema } from './schema.ts';
+import { checkServed } from './served.ts';
 import { readLimits, readServer, readSiwx } from './server.ts';
 import { folderOf, withTasks } from './tasks.ts';
 import { channelsFrom, checkRpcNames, networksFrom } from './zero.ts';
@@ -135,7 +136,9 @@ function readOffer(
   const ids = isWhole ? new Set(rawChannels.map((channel) => channel?.id ?? '')) : null;
   const channels = readChannels(rawChannels, faults);
   const known = { channelIds: ids, tiers: new Set(Object.keys(raw.limits.rates)) };
-  return { channels, models: readModels(raw.models ?? [], known, faults) };
+  const models = readModels(raw.models ?? [], known, faults);
+  checkServed(models, channels, faults);
+  return { channels, models };
 }
 
 function readCredit(raw: RawFile, faults: Faults): Config['creditUsd'] {

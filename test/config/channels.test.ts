@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import schema from '../../config/farebox.schema.json' with { type: 'json' };
+import type { ModelConfig } from '../../src/config/config.ts';
 import { describeConfig } from '../../src/config/describe.ts';
+import { isServing } from '../../src/config/served.ts';
 import { errorOf, load, pathsOf } from '../support/config.ts';
 
 const file = (lines: string) =>
@@ -90,6 +93,43 @@ describe('a channel', () => {
     );
     expect(shown).toContain('safety_identifier');
     expect(shown).not.toContain('hush-hush');
+  });
+});
+
+describe('a model', () => {
+  const routed = (provider: string, type: string) => `
+channels: [{ id: a, provider: ${provider}, base_url: "https://up.example.com/v1" }]
+models:
+  - id: m
+    type: ${type}
+    ${type === 'text' ? 'context: 100\n    max_output: 10' : 'params: { sizes: [1024x1024] }'}
+    routes: [{ channel: a }]
+    price: { rules: [{ unit: image, usd: "1" }, { unit: input_token, usd: "1" }, { unit: output_token, usd: "1" }] }
+`;
+  const text = (provider: string) =>
+    routed(provider, 'text').replace('{ unit: image, usd: "1" }, ', '');
+  const image = (provider: string) =>
+    routed(provider, 'image').replace(/, \{ unit: input_token.*(?=\] \})/, '');
+
+  it('is routed to channels that serve what it is', () => {
+    for (const provider of ['openai', 'anthropic', 'venice']) {
+      expect(load(text(provider)).models).toHaveLength(1);
+    }
+    for (const provider of ['openai', 'venice', 'fal', 'replicate']) {
+      expect(load(image(provider)).models).toHaveLength(1);
+    }
+    expect(errorOf(text('fal')).message).toContain(
+      'models[0].routes[0].channel: must be a channel that chats; none of the provider fal does',
+    );
+    expect(pathsOf(image('anthropic'))).toEqual(['models[0].routes[0].channel']);
+  });
+
+  it('may name every provider that the schema lists, and each serves something', () => {
+    const names = schema.definitions.channel.properties.provider.enum;
+    const types = schema.definitions.model.properties.type.enum as ModelConfig['type'][];
+    for (const name of names) {
+      expect([name, types.some((type) => isServing(name, type))]).toEqual([name, true]);
+    }
   });
 });
 

@@ -5,7 +5,7 @@ import { ConfigError } from '../../src/config/load.ts';
 import { load } from '../support/config.ts';
 
 const CHANNEL = `
-channels: [{ id: main, provider: openai, base_url: "https://api.example.com/v1", api_key: sk-test-key }]
+channels: [{ id: main, provider: venice, base_url: "https://api.example.com/v1", api_key: sk-test-key }]
 models:
 `;
 

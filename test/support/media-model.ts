@@ -16,7 +16,8 @@ export function fileOf(...models: DescribedModel[]): string {
     channels: [
       {
         id: 'main',
-        provider: 'openai',
+        // It serves models of every type.
+        provider: 'venice',
         base_url: 'https://api.example.com/v1',
         api_key: 'sk-test-key',
       },

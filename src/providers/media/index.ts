@@ -29,6 +29,11 @@ const PROVIDERS: Readonly<Record<string, readonly MediaProvider[]>> = {
 /** For the configuration. */
 export const MEDIA_PROVIDERS: readonly string[] = Object.keys(PROVIDERS);
 
+export function isMadeBy(name: string, type: MediaType): boolean {
+  const known = Object.hasOwn(PROVIDERS, name) ? PROVIDERS[name]! : [];
+  return known.some(({ types }) => types.has(type));
+}
+
 /** Throws no_channel where no provider of this name makes such a thing. */
 export function findMediaProvider(name: string, type: MediaType): MediaProvider {
   const known = Object.hasOwn(PROVIDERS, name) ? PROVIDERS[name]! : [];
