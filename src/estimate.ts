@@ -35,7 +35,7 @@ export type EstimateFields = Readonly<Record<string, unknown>>;
 
 export interface Estimate {
   entry: CatalogueEntry;
-  /** The least that an answer costs: of a chat the input, read from a cache, and one token out. */
+  /** The least that an answer costs: of a chat the input, read from a cache where that is cheaper, and one token out. */
   min: NanoUsd;
   /** With as much output as such requests usually have. */
   expected: NanoUsd;
@@ -122,10 +122,11 @@ function tokens(fields: EstimateFields, entry: TokenEntry): Found {
     const listed = priceOf(rates, { ...inTokens, outputTokens, reasoningTokens: 0 });
     return nanoUsd(Math.min(listed, max));
   };
+  const least = Math.min(1, limit);
   const counts = { inputTokens: input, outputTokens: limit * choices };
   return {
     entry,
-    min: cost(Math.min(1, limit), input, ZERO_USD),
+    min: nanoUsd(Math.min(cost(least, input, ZERO_USD), cost(least, 0, ZERO_USD))),
     expected: cost(Math.ceil(usual / 2), 0, max),
     max,
     units: { input_tokens: counts.inputTokens, output_tokens: counts.outputTokens },
@@ -162,7 +163,7 @@ function inputOf(
 ): Input {
   const said = whole(fields, 'input_tokens', MAX_INPUT_TOKENS);
   if (said !== null) return { input: said, kinds: TEXT };
-  const request = entry.model.type === 'text' ? requestIn(fields) : null;
+  const request = requestIn(fields, entry.model.type);
   if (request) {
     requirePriced(request.media, entry);
     const { inputTokens: input, kinds } = planRequest(request, entry);

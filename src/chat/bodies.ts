@@ -1,16 +1,23 @@
-/** Bodies of chats whose dialect nobody said: estimates take those of all routes. */
+/** Bodies whose dialect nobody said: estimates take those of all routes. */
+import type { TokenModel } from '../config/config.ts';
 import { isFields } from '../providers/openai-usage.ts';
 import { parseMessages } from './anthropic.ts';
+import { parseEmbeddings } from './embeddings.ts';
 import type { Fields } from './forbidden.ts';
 import { canonicalBody } from './plan.ts';
 import { type ParsedRequest, parseRequest } from './request.ts';
 import { parseResponses } from './responses.ts';
 
 /** A request as it would be sent; null where these fields hold none. Errors: as the routes have them. */
-export function requestIn(fields: Readonly<Fields>): ParsedRequest | null {
+export function requestIn(
+  fields: Readonly<Fields>,
+  type: TokenModel['type'],
+): ParsedRequest | null {
   const { messages, input } = fields;
-  if (messages === undefined && input === undefined) return null;
+  const isEmbedded = type === 'embedding';
+  if (input === undefined && (messages === undefined || isEmbedded)) return null;
   const body = canonicalBody(Buffer.from(JSON.stringify(fields)));
+  if (isEmbedded) return parseEmbeddings(body);
   if (messages === undefined) return parseResponses(body);
   return isAnthropic(fields) ? parseMessages(body) : parseRequest(body);
 }

@@ -68,17 +68,17 @@ function expectedOf(entry: MediaEntry, order: Order, most: NanoUsd): NanoUsd {
 }
 
 /** What a quote of it binds: no more than the price depends on. */
-export function quotedOrder({ entry, order, max, lines }: OrderEstimate): QuotedOrder {
-  const depends = entry.price.rules?.circumstances() ?? new Set<string>();
-  const units = lines.map(({ unit, quantity }) => [unit, quantity] as const);
+export function quotedOrder({ entry, order, max }: OrderEstimate): QuotedOrder {
+  const { rules } = entry.price;
+  const depends = rules?.circumstances() ?? new Set<string>();
+  // Of the whole order: of an open length the dearest need not be the longest.
+  const units = Object.entries(order.units).filter(([unit]) => rules?.has(unit));
   return {
     kind: 'media',
     model: entry.model.id,
     priceVersion: entry.price.version,
     max,
-    units: units.length
-      ? Object.fromEntries(units)
-      : { generation: order.units['generation'] ?? 1 },
+    units: rules ? Object.fromEntries(units) : { generation: order.units['generation'] ?? 1 },
     circumstances: Object.fromEntries(
       Object.entries(order.circumstances).filter(([name]) => depends.has(name)),
     ),

@@ -98,16 +98,24 @@ export function deliveredCost(entry: MediaEntry, order: Order, measured: Measure
     if (!rules) return shareOfMost(upstream.most, order, measured);
   }
   const { n = 1 } = order.asked;
-  const units = deliveredUnits(entry.model.type, order.units, measured.units, n);
+  const made = measured.units['output_second'];
+  const isOpen = order.asked.duration === 'auto' && made !== undefined;
+  const length = isOpen ? made / deliveredItems(measured.units, n) : null;
+  const ordered = length === null ? order.units : unitsAt(entry.model, order, length);
+  const units = deliveredUnits(entry.model.type, ordered, measured.units, n);
   const price = (circumstances: Circumstances) =>
     priceUnits(entry.model.type, rules!, units, circumstances);
-  const length = measured.units['output_second'];
-  const isOpen = order.asked.duration === 'auto' && length !== undefined;
-  const priced = isOpen
-    ? atLength(price, order, length / deliveredItems(measured.units, n))
-    : price(order.circumstances);
+  const priced = length === null ? price(order.circumstances) : atLength(price, order, length);
   if (!upstream || priced.amount <= upstream.most) return priced;
   return { ...priced, amount: upstream.most };
+}
+
+/** A clip of another length than the longest has as many tokens as it has frames, where its upstream does not say how many. */
+function unitsAt(model: MediaModel, { units, asked }: Order, seconds: number): Units {
+  const { video_token: tokens } = orderFor(model, asked, seconds).units;
+  return tokens === undefined || !Number.isFinite(seconds)
+    ? units
+    : { ...units, video_token: tokens };
 }
 
 /** Rules may know the declared lengths alone: then another one costs what the longest does. */
