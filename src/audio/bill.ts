@@ -6,7 +6,7 @@ import { deliveredCost, type Measured } from '../orders/order.ts';
 import { mediaOutlay, NO_OUTLAY, outlayFields } from '../pricing/outlay.ts';
 import type { Units } from '../pricing/rules.ts';
 import type { AudioRequest } from './call.ts';
-import type { AudioJob } from './path.ts';
+import type { AudioJob, AudioTools } from './path.ts';
 
 /** Of the units of an order, those that people ask about. */
 const SHOWN: Record<string, string> = {
@@ -19,6 +19,7 @@ const SHOWN: Record<string, string> = {
 /** `isEstimated`: nobody reported what was measured, so it costs no more than was held. */
 export function billFor(
   { plan, route, toPay, settlement }: AudioJob<AudioRequest>,
+  { drift }: Pick<AudioTools, 'drift'>,
   measured: Measured,
   { isEstimated }: { isEstimated: boolean },
 ): Bill {
@@ -31,6 +32,8 @@ export function billFor(
   const outlay = route.own
     ? NO_OUTLAY
     : mediaOutlay(route.cost, { units, circumstances }, measured.upstreamCostUsd);
+  // What was estimated here says nothing of the rules.
+  if (!isEstimated && !route.own) drift?.add(route.channel.id, entry.model.id, outlay);
   const shown = Object.entries(SHOWN).flatMap(([unit, name]) => {
     const quantity = units[unit];
     const isPriced = entry.price.rules?.has(unit) ?? false;

@@ -18,6 +18,7 @@ import type { Asked } from '../orders/asked.ts';
 import { type OrderPlan, planOrder } from '../orders/plan.ts';
 import type { Quotes } from '../quotes.ts';
 import type { Outcome } from '../routing/breaker.ts';
+import type { CostDrift } from '../routing/drift.ts';
 import { tryInTurn } from '../routing/in-turn.ts';
 import type { Route, Routing } from '../routing/routing.ts';
 import type { Upstream } from '../upstream.ts';
@@ -31,6 +32,8 @@ export interface AudioTools {
   upstream: Upstream;
   quotes: Pick<Quotes, 'open'>;
   byok: Byok;
+  /** Compares what upstreams report with what the operator wrote down. */
+  drift?: CostDrift;
   clock: Clock;
   log: Log;
   /** What one credit is worth. */

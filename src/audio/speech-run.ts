@@ -211,7 +211,7 @@ class SpeechRun implements UpstreamSink {
       units: {},
       ...(this.#costUsd !== null && { upstreamCostUsd: this.#costUsd }),
     };
-    const bill = billFor(this.#job, measured, { isEstimated: false });
+    const bill = billFor(this.#job, this.#tools, measured, { isEstimated: false });
     await settlement.finish(bill, () => ({ head: null, bytes: Buffer.alloc(0) }));
     if (ending === 'left') {
       call.reply.destroy();

@@ -5,6 +5,7 @@ import { isUtf8 } from 'node:buffer';
 import type { MediaModel } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { type Asked, readAsked } from '../orders/asked.ts';
+import { refuseForeign } from '../orders/foreign.ts';
 import { isVoice, type SpeechRequest } from '../providers/audio.ts';
 import { scanMembers } from '../providers/json-members.ts';
 import type { AudioRequest } from './call.ts';
@@ -39,6 +40,8 @@ function read(body: Buffer): Spoken {
   if (!fields) throw new AppError('invalid_json', 'The body is not valid JSON.');
   const names = [...ranges.keys()].filter((name) => !OWN.has(name));
   refuseForbidden(names, fields);
+  const { input: _spoken, ...others } = fields;
+  refuseForeign(others);
   requirePlain(ranges.keys());
   requireText(fields);
   requireVoice(fields);

@@ -35,7 +35,7 @@ export async function runTranscription(job: Job, tools: AudioTools): Promise<'go
     status: 200,
     headers: headersOf(job, { type, body }, resolution),
   });
-  const bill = billFor(job, measured, { isEstimated });
+  const bill = billFor(job, tools, measured, { isEstimated });
   const resolution = await job.settlement.finish(bill, (charged) => ({
     head: head(charged),
     bytes: body,

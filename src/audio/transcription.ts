@@ -4,6 +4,7 @@ import type { MediaModel } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { boundaryOf, fieldsOf, type FormPart, readForm, readFormPrefix } from '../multipart.ts';
 import type { Asked } from '../orders/asked.ts';
+import { refuseForeign } from '../orders/foreign.ts';
 import { type Heard, isEars } from '../providers/audio.ts';
 import { estimateText } from '../tokens.ts';
 import type { AudioRequest } from './call.ts';
@@ -32,8 +33,8 @@ export const TRANSCRIPTION: AudioKind<Recorded> = {
 const FILE = 'file';
 /** What instructions and the template around them can be without being counted. */
 const TOKENS_AROUND = 300;
-/** They name what an upstream account has, or what it charges for apart. */
-const REFUSED = new Set(['file_id', 'service_tier', 'store', 'known_speaker_references[]']);
+/** What an upstream charges for apart. */
+const REFUSED = new Set(['service_tier', 'known_speaker_references[]']);
 /** Names whose meaning must not depend on how an upstream compares letters. */
 const EXACT = new Set(['model', FILE]);
 
@@ -66,6 +67,8 @@ function peek(body: Buffer, wholeBytes: number): Recorded | null {
 function recorded(parts: readonly FormPart[], length: Length): Recorded {
   const fields = fieldsOf(parts);
   for (const name of fields.keys()) requireTaken(name);
+  const { prompt: _prompt, ...others } = Object.fromEntries(fields);
+  refuseForeign(others);
   const model = fields.get('model') ?? null;
   if (model === '') throw invalidField('model', 'must be the name of a model');
   return {

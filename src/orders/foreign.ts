@@ -23,8 +23,10 @@ const OWN = 'callback_url';
 const ROUTE = new Set(
   ['api_key', 'api_base', 'base_url', 'models', 'fallbacks', 'route'].map(bare),
 );
-/** Places that only somebody's account can read. */
-const PRIVATE_PLACE = /^\s*(?:asset|gs|s3|file|blob|sediment):/i;
+/** Places that only somebody's account can read. A text that begins like one has blanks in it. */
+const PRIVATE_PLACE = /^\s*(?:asset|gs|s3|file|blob|sediment):\S+\s*$/i;
+/** Of a value, for what it is. */
+const SEEN_BYTES = 2_048;
 const MAX_DEPTH = 8;
 
 /** Errors: unsupported_parameter with details.field. */
@@ -44,7 +46,7 @@ function check(name: string, value: unknown, depth: number): void {
   const isState = STATE.has(bare(name)) || (depth > 0 && bare(name) === 'id');
   if (isState)
     throw refused(name, 'it names something in the upstream account, which is not yours alone');
-  if (typeof value === 'string' && PRIVATE_PLACE.test(value.slice(0, 64))) {
+  if (typeof value === 'string' && PRIVATE_PLACE.test(value.slice(0, SEEN_BYTES))) {
     throw refused(name, 'links must begin with https: or data:');
   }
   if (Array.isArray(value)) {

@@ -50,7 +50,7 @@ describe('what a media request may not name', () => {
 
   it('lets through what everybody sends', () => {
     const fields = {
-      prompt: 'A gs://like thing: no link.',
+      prompt: 'File: a gs://like thing, and no link.',
       image_url: 'https://example.com/a.png',
       reference_image_urls: ['data:image/png;base64,aaaa'],
       elements: [{ frontal_image_url: 'https://example.com/b.png' }],

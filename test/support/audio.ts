@@ -20,7 +20,7 @@ const PRICES = {
   },
 };
 
-const MODELS: DescribedModel[] = [
+export const AUDIO_MODELS: DescribedModel[] = [
   { id: 'voice', type: 'tts', params: { max_characters: 100 }, price: PRICES.voice },
   { id: 'ears', type: 'stt', params: { max_input_seconds: 600 }, price: PRICES.ears },
   {
@@ -59,7 +59,7 @@ export function sellSound(config: Config, providers: string[], more: DescribedMo
     });
   }
   const routes = providers.map((_provider, n) => ({ channel: `sound-${n}`, model: `up-${n}` }));
-  const { models } = load(fileOf(...MODELS, ...more));
+  const { models } = load(fileOf(...AUDIO_MODELS, ...more));
   config.models.push(...models.map((model) => ({ ...(model as MediaModel), routes })));
 }
 

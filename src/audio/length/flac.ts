@@ -3,6 +3,9 @@
 const BLOCK_SIZES = [
   0, 192, 576, 1152, 2304, 4608, -1, -2, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768,
 ];
+const RATES = [
+  0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000,
+];
 const INFO_AT = 8;
 const INFO_BYTES = 34;
 const LONGEST_HEADER = 16;
@@ -18,20 +21,34 @@ export function flacSeconds(bytes: Buffer): number | null {
   if (rate === 0) return null;
   const said = (bytes[INFO_AT + 13]! & 15) * 2 ** 32 + bytes.readUInt32BE(INFO_AT + 14);
   let found = 0;
+  let seconds = 0;
+  let isOneRate = true;
   let at = INFO_AT + INFO_BYTES;
   let candidates = 0;
   while (at < bytes.length) {
     if (bytes[at] === 0xff && (candidates += 1) > MAX_CANDIDATES) return null;
     const block = bytes[at] === 0xff ? blockAt(bytes, at) : null;
-    found += block?.samples ?? 0;
+    if (block) {
+      found += block.samples;
+      // Readers go by what the frame says.
+      seconds += block.samples / (block.rate ?? rate);
+      isOneRate &&= block.rate === null || block.rate === rate;
+    }
     at += block?.headerBytes ?? 1;
   }
   if (found === 0) return null;
-  const isTrue = found <= said * TOLERANCE && said <= found * TOLERANCE;
-  return (isTrue ? said : found) / rate;
+  const isTrue = isOneRate && found <= said * TOLERANCE && said <= found * TOLERANCE;
+  return isTrue ? said / rate : seconds;
 }
 
-function blockAt(bytes: Buffer, at: number): { samples: number; headerBytes: number } | null {
+interface Block {
+  samples: number;
+  /** In Hz; null where it is the file's. */
+  rate: number | null;
+  headerBytes: number;
+}
+
+function blockAt(bytes: Buffer, at: number): Block | null {
   if (at + LONGEST_HEADER > bytes.length || (bytes[at + 1]! & 0xfe) !== 0xf8) return null;
   const sizes = bytes[at + 2]!;
   const isReserved = sizes >> 4 === 0 || (sizes & 15) === 15 || (bytes[at + 3]! & 1) === 1;
@@ -46,10 +63,18 @@ function blockAt(bytes: Buffer, at: number): { samples: number; headerBytes: num
     end += 2;
   }
   const rateBits = sizes & 15;
+  const rateAt = end;
   if (rateBits === 12) end += 1;
   else if (rateBits > 12) end += 2;
   if (end >= bytes.length || crc8(bytes, at, end) !== bytes[end]) return null;
-  return { samples, headerBytes: end + 1 - at };
+  return { samples, rate: rateOf(bytes, rateAt, rateBits), headerBytes: end + 1 - at };
+}
+
+/** Null for the file's own, and for none at all. */
+function rateOf(bytes: Buffer, at: number, bits: number): number | null {
+  if (bits < 12) return RATES[bits] || null;
+  if (bits === 12) return bytes[at]! * 1_000 || null;
+  return bytes.readUInt16BE(at) * (bits === 13 ? 1 : 10) || null;
 }
 
 /** Of a number coded like UTF-8; 0 for what is none. */

@@ -1,6 +1,6 @@
 /** MP4 and M4A with AAC inside: boxes of ISO 14496-12, whole or in fragments. */
 
-const PARENTS = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl', 'moof', 'traf']);
+const PARENTS = new Set(['moov', 'trak', 'edts', 'mdia', 'minf', 'stbl', 'moof', 'traf']);
 const MAX_BOXES = 1_000_000;
 const AAC_RATES = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
@@ -13,6 +13,8 @@ interface Track {
   id: number;
   isSound: boolean;
   frames: number;
+  /** How often it may be played: each edit can be all of it once more. */
+  edits: number;
   /** Null where the sound is not AAC. */
   rate: number | null;
 }
@@ -22,13 +24,23 @@ export function mp4Seconds(bytes: Buffer): number | null {
   if (bytes.toString('latin1', 4, 8) !== 'ftyp') return null;
   const tracks: Track[] = [];
   let current: Track | undefined;
+  // The ends of the boxes that hold this one: to readers none reaches out of them, and a bad one spoils no more than them.
+  const ends: number[] = [];
   let at = 0;
   for (let n = 0; n < MAX_BOXES && at + 8 <= bytes.length; n += 1) {
-    const box = boxAt(bytes, at);
-    if (!box) break;
-    at = PARENTS.has(box.type) ? box.start : box.end;
+    while (ends.length && at >= ends.at(-1)!) ends.pop();
+    const limit = ends.at(-1);
+    const box = boxAt(bytes, at, limit ?? bytes.length);
+    if (!box) {
+      if (limit === undefined) break;
+      at = limit;
+      continue;
+    }
+    const isParent = PARENTS.has(box.type);
+    if (isParent) ends.push(box.end);
+    at = isParent ? box.start : box.end;
     if (box.type === 'trak')
-      tracks.push((current = { id: 0, isSound: false, frames: 0, rate: null }));
+      tracks.push((current = { id: 0, isSound: false, frames: 0, edits: 0, rate: null }));
     else if (box.type === 'tfhd') {
       const id = whole(bytes, box, 4);
       current = tracks.find((track) => track.id === id);
@@ -36,7 +48,9 @@ export function mp4Seconds(bytes: Buffer): number | null {
   }
   const sound = tracks.filter(({ isSound }) => isSound);
   if (!sound.length || sound.some(({ rate }) => rate === null)) return null;
-  return Math.max(...sound.map(({ frames, rate }) => (frames * AAC_SAMPLES) / rate!));
+  return Math.max(
+    ...sound.map(({ frames, edits, rate }) => (Math.max(1, edits) * frames * AAC_SAMPLES) / rate!),
+  );
 }
 
 interface Box {
@@ -45,14 +59,15 @@ interface Box {
   end: number;
 }
 
-function boxAt(bytes: Buffer, at: number): Box | null {
+/** Null for one that is no box, or has no room. */
+function boxAt(bytes: Buffer, at: number, limit: number): Box | null {
   let size = bytes.readUInt32BE(at);
   let start = at + 8;
   if (size === 1 && at + 16 <= bytes.length) {
     size = bytes.readUInt32BE(at + 8) * 2 ** 32 + bytes.readUInt32BE(at + 12);
     start = at + 16;
   }
-  const end = size === 0 ? bytes.length : Math.min(at + size, bytes.length);
+  const end = size === 0 ? limit : Math.min(at + size, limit);
   return end < start ? null : { type: bytes.toString('latin1', at + 4, at + 8), start, end };
 }
 
@@ -71,9 +86,26 @@ function readInto(track: Track, bytes: Buffer, box: Box): void {
     case 'trun':
       track.frames += whole(bytes, box, 4);
       return;
+    case 'elst':
+      track.edits += editsIn(bytes, box);
+      return;
     case 'stsd':
       track.rate = aacRate(bytes, box.start, box.end);
   }
+}
+
+/** Entries that play something; those that wait have a time of -1. */
+function editsIn(bytes: Buffer, { start, end }: Box): number {
+  if (start + 8 > end) return 0;
+  const isLong = bytes[start] === 1;
+  const entryBytes = isLong ? 20 : 12;
+  const most = Math.min(bytes.readUInt32BE(start + 4), Math.floor((end - start - 8) / entryBytes));
+  let edits = 0;
+  for (let n = 0; n < most; n += 1) {
+    const timeAt = start + 8 + n * entryBytes + (isLong ? 8 : 4);
+    if (bytes.readInt32BE(timeAt) !== -1) edits += 1;
+  }
+  return edits;
 }
 
 function whole(bytes: Buffer, { start, end }: Box, offset: number): number {
@@ -97,6 +129,11 @@ function aacRate(bytes: Buffer, start: number, end: number): number | null {
     for (let n = 0; n < 4 && (bytes[at] ?? 0) & 0x80; n += 1) at += 1;
     at += 1 + skip;
   }
+  return configRate(bytes, at, end);
+}
+
+/** Null where it is not said in the plain way. */
+export function configRate(bytes: Buffer, at: number, end: number): number | null {
   if (at + 2 > end) return null;
   const index = ((bytes[at]! & 7) << 1) | (bytes[at + 1]! >> 7);
   // Its kind stands in the first five bits, and may stand in six more.

@@ -1,6 +1,6 @@
 /** MPEG audio (MP3 and its like) and AAC in ADTS: frames in a row, each of which says how long it is. */
 
-interface Frame {
+export interface Frame {
   bytes: number;
   seconds: number;
 }
@@ -57,18 +57,25 @@ function walk(bytes: Buffer, frameAt: (bytes: Buffer, at: number) => Frame | nul
   return frames > 0 ? seconds : null;
 }
 
-/** ID3v2 tags stand first, each with its own length. */
+/** ID3v2 tags stand first, each with its own length. What readers take for no tag is none: they play the frames in it. */
 function afterTag(bytes: Buffer): number {
   let at = 0;
-  while (at + 10 <= bytes.length && bytes.toString('latin1', at, at + 3) === 'ID3') {
+  while (isTag(bytes, at)) {
     const [a, b, c, d] = [bytes[at + 6]!, bytes[at + 7]!, bytes[at + 8]!, bytes[at + 9]!];
     at += 10 + (((a & 0x7f) << 21) | ((b & 0x7f) << 14) | ((c & 0x7f) << 7) | (d & 0x7f));
   }
   return at;
 }
 
+/** ID3v2.4 3.1: no version is 255, and no byte of a length has its highest bit set. */
+function isTag(bytes: Buffer, at: number): boolean {
+  if (at + 10 > bytes.length || bytes.toString('latin1', at, at + 3) !== 'ID3') return false;
+  const isVersion = bytes[at + 3] !== 0xff && bytes[at + 4] !== 0xff;
+  return isVersion && (bytes.readUInt32BE(at + 6) & 0x80_80_80_80) === 0;
+}
+
 /** ISO 11172-3 2.4.1.3, and the half rates of ISO 13818-3 and MPEG 2.5. Frames of a free bitrate are none: they do not say how long they are. */
-function mpegFrame(bytes: Buffer, at: number): Frame | null {
+export function mpegFrame(bytes: Buffer, at: number): Frame | null {
   const [first, second, third] = [bytes[at]!, bytes[at + 1]!, bytes[at + 2]!];
   if (first !== 0xff || (second & 0xe0) !== 0xe0) return null;
   const version = (second >> 3) & 3;

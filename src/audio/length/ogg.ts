@@ -2,6 +2,8 @@
 import { opusSeconds } from './opus.ts';
 
 const PAGE_HEAD = 27;
+/** A flag of its head: it begins with the rest of a packet. */
+const CONTINUED = 1;
 /** A stream of more is not read to its end. */
 const MAX_PACKETS = 2_000_000;
 
@@ -41,15 +43,20 @@ export function oggSeconds(bytes: Buffer): number | null {
       isAny = true;
     }
     const stream = streams.get(serial);
-    at = stream ? readPage(bytes, stream, at + PAGE_HEAD, segments) : bodyAt;
-    if (stream && stream.packets > MAX_PACKETS) return null;
+    if (stream) {
+      // What an earlier page began and this one does not go on with is lost to readers.
+      if ((bytes[at + 5]! & CONTINUED) === 0) stream.begunAt = null;
+      readPage(bytes, stream, at + PAGE_HEAD, segments);
+      if (stream.packets > MAX_PACKETS) return null;
+    }
+    // Not behind the page: one that is damaged is no page to readers, and those that it would hide are.
+    at = bodyAt;
   }
   for (const stream of streams.values()) seconds += stream.seconds;
   return isAny ? seconds : null;
 }
 
-/** Answers where the page ends. */
-function readPage(bytes: Buffer, stream: Stream, tableAt: number, segments: number): number {
+function readPage(bytes: Buffer, stream: Stream, tableAt: number, segments: number): void {
   let at = tableAt + segments;
   for (let n = 0; n < segments && tableAt + n < bytes.length; n += 1) {
     const lacing = bytes[tableAt + n]!;
@@ -63,7 +70,6 @@ function readPage(bytes: Buffer, stream: Stream, tableAt: number, segments: numb
     } else if (stream.packets > 3) stream.seconds += stream.packetSeconds;
     stream.begunAt = null;
   }
-  return at;
 }
 
 function streamOf(bytes: Buffer, at: number): Stream | null {

@@ -3,8 +3,13 @@
 const CHUNKS_FROM = 12;
 const MAX_CHUNKS = 1_000;
 const EXTENSIBLE = 0xfffe;
-/** Linear, float, A-law, mu-law: so many bytes are so much time. */
-const FIXED_SIZE = new Set([1, 3, 6, 7]);
+/** Linear, float, A-law, mu-law: so many bytes are so much time. By the most bytes of one sample, whatever the file says. */
+const FIXED_SIZE = new Map([
+  [1, 8],
+  [3, 8],
+  [6, 1],
+  [7, 1],
+]);
 
 /**
  * Everything from the first chunk of samples on counts as samples, whatever its header says: readers go on behind a size that is
@@ -21,7 +26,12 @@ export function wavSeconds(bytes: Buffer): number | null {
     const size = bytes.readUInt32LE(at + 4);
     const start = at + 8;
     if (name === 'data') return bytesPerSecond && sampleBytes(bytes, start, size) / bytesPerSecond;
-    if (name === 'fmt ') bytesPerSecond = rateOf(bytes.subarray(start, start + size));
+    // Some readers go by the first of several, some by the last.
+    if (name === 'fmt ') {
+      const rate = rateOf(bytes.subarray(start, start + size));
+      if (rate === null) return null;
+      bytesPerSecond = Math.min(rate, bytesPerSecond ?? rate);
+    }
     at = start + size + (size % 2);
   }
   return null;
@@ -48,6 +58,8 @@ function rateOf(format: Buffer): number | null {
   const samplesPerSecond = format.readUInt32LE(4);
   const bits = format.readUInt16LE(14);
   const coding = tag === EXTENSIBLE && format.length >= 26 ? format.readUInt16LE(24) : tag;
-  const rate = samplesPerSecond * channels * Math.ceil(bits / 8);
-  return FIXED_SIZE.has(coding) && rate > 0 ? rate : null;
+  const most = FIXED_SIZE.get(coding);
+  if (most === undefined) return null;
+  const rate = samplesPerSecond * channels * Math.min(most, Math.ceil(bits / 8));
+  return rate > 0 ? rate : null;
 }
