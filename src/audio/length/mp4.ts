@@ -8,6 +8,8 @@ const AAC_RATES = [
 ] as const;
 const AAC_SAMPLES = 1_024;
 const OPEN_RATE = 15;
+const ESDS = Buffer.from('esds');
+const MAX_ESDS = 64;
 
 interface Track {
   id: number;
@@ -15,8 +17,8 @@ interface Track {
   frames: number;
   /** How often it may be played: each edit can be all of it once more. */
   edits: number;
-  /** Null where the sound is not AAC. */
-  rate: number | null;
+  /** Null where the sound is not AAC; undefined where nobody said what it is. */
+  rate: number | null | undefined;
 }
 
 /** As many frames as there are, whatever the headers say of the time. Null for no MP4, and for other codecs. */
@@ -40,14 +42,14 @@ export function mp4Seconds(bytes: Buffer): number | null {
     if (isParent) ends.push(box.end);
     at = isParent ? box.start : box.end;
     if (box.type === 'trak')
-      tracks.push((current = { id: 0, isSound: false, frames: 0, edits: 0, rate: null }));
+      tracks.push((current = { id: 0, isSound: false, frames: 0, edits: 0, rate: undefined }));
     else if (box.type === 'tfhd') {
       const id = whole(bytes, box, 4);
       current = tracks.find((track) => track.id === id);
     } else if (current) readInto(current, bytes, box);
   }
   const sound = tracks.filter(({ isSound }) => isSound);
-  if (!sound.length || sound.some(({ rate }) => rate === null)) return null;
+  if (!sound.length || sound.some(({ rate }) => (rate ?? null) === null)) return null;
   return Math.max(
     ...sound.map(({ frames, edits, rate }) => (Math.max(1, edits) * frames * AAC_SAMPLES) / rate!),
   );
@@ -90,8 +92,14 @@ function readInto(track: Track, bytes: Buffer, box: Box): void {
       track.edits += editsIn(bytes, box);
       return;
     case 'stsd':
-      track.rate = aacRate(bytes, box.start, box.end);
+      track.rate = lower(track, aacRate(bytes, box.start, box.end));
   }
+}
+
+/** Of a track that is described twice; null where either is not AAC. */
+function lower({ rate }: Track, other: number | null): number | null {
+  if (rate === undefined) return other;
+  return rate === null || other === null ? null : Math.min(rate, other);
 }
 
 /** Entries that play something; those that wait have a time of -1. */
@@ -112,13 +120,24 @@ function whole(bytes: Buffer, { start, end }: Box, offset: number): number {
   return start + offset + 4 <= end ? bytes.readUInt32BE(start + offset) : 0;
 }
 
-/** From the AudioSpecificConfig (ISO 14496-3 1.6.2.1), which is what decoders go by. */
+/** The lowest of what may be one: what stands before the true one need not be one to readers. */
 function aacRate(bytes: Buffer, start: number, end: number): number | null {
   if (bytes.toString('latin1', start + 12, start + 16) !== 'mp4a') return null;
-  const esds = bytes.subarray(start, end).indexOf('esds', 0, 'latin1');
-  if (esds < 0) return null;
+  const entry = bytes.subarray(start, end);
+  let lowest: number | null = null;
+  let found = 0;
+  for (let at = entry.indexOf(ESDS); at >= 0; at = entry.indexOf(ESDS, at + 4)) {
+    if ((found += 1) > MAX_ESDS) return null;
+    const rate = esdsRate(bytes, start + at + 8, end);
+    if (rate !== null) lowest = Math.min(rate, lowest ?? rate);
+  }
+  return lowest;
+}
+
+/** From the AudioSpecificConfig (ISO 14496-3 1.6.2.1), which is what decoders go by. */
+function esdsRate(bytes: Buffer, from: number, end: number): number | null {
   // Descriptors, each with a tag and a length of up to four bytes: of the stream, of its decoder, of the decoder's settings.
-  let at = start + esds + 8;
+  let at = from;
   for (const [tag, skip] of [
     [3, 3],
     [4, 13],
