@@ -26,9 +26,11 @@ export interface RefusedBy {
 }
 
 export function upstreamError({ status, headers, body }: Refusal, by: RefusedBy): AppError {
+  const asked = headers['retry-after'];
   return errorOf(status, by, {
     said: () => messageOf(body),
-    retryAfterSeconds: retryAfter(headers['retry-after'], by.nowMs),
+    retryAfterSeconds: retryAfter(asked, by.nowMs),
+    isAsked: asked !== undefined,
   });
 }
 
@@ -40,7 +42,7 @@ export function errorInside({ error, errorStatus }: Measured, by: RefusedBy): Ap
     (errorStatus < 500 || errorStatus in by.channel.statusMap)
   ) {
     const retryAfterSeconds = retryAfter(undefined, by.nowMs);
-    return errorOf(errorStatus, by, { said: () => said, retryAfterSeconds });
+    return errorOf(errorStatus, by, { said: () => said, retryAfterSeconds, isAsked: false });
   }
   const message = redact(said, by.secrets);
   return new AppError(
@@ -52,12 +54,14 @@ export function errorInside({ error, errorStatus }: Measured, by: RefusedBy): Ap
 interface Words {
   said(): string;
   retryAfterSeconds: number;
+  /** Whether that is what the upstream asked for. */
+  isAsked: boolean;
 }
 
 function errorOf(
   status: number,
   { channel, secrets }: RefusedBy,
-  { said, retryAfterSeconds }: Words,
+  { said, retryAfterSeconds, isAsked }: Words,
 ): AppError {
   const verdict = channel.statusMap[status] ?? usualVerdict(status);
   const isRetryable = channel.retryOn?.includes(status) ?? verdict !== 'refused';
@@ -71,12 +75,16 @@ function errorOf(
       const message = redact(said(), secrets) || 'The upstream refused the request.';
       return new AppError('upstream_rejected', message, { details: { status }, isRetryable });
     }
-    case 'sick':
+    case 'sick': {
+      const options = { isRetryable, ...(isAsked && { retryAfterSeconds }) };
       return SLOW.has(status)
-        ? new AppError('upstream_timeout', 'The upstream did not answer in time.', { isRetryable })
-        : new AppError('upstream_failed', 'The upstream failed to answer. Nothing was charged.', {
-            isRetryable,
-          });
+        ? new AppError('upstream_timeout', 'The upstream did not answer in time.', options)
+        : new AppError(
+            'upstream_failed',
+            'The upstream failed to answer. Nothing was charged.',
+            options,
+          );
+    }
   }
 }
 

@@ -64,8 +64,8 @@ export class Breaker {
     if (this.state === 'half-open') this.#isProbing = true;
   }
 
-  /** `retryAfterMs`: how long a busy upstream asked for. */
-  end(outcome: Outcome | 'unknown', retryAfterMs = USUAL_PAUSE_MS): void {
+  /** `retryAfterMs`: how long the upstream asked to be left alone. */
+  end(outcome: Outcome | 'unknown', retryAfterMs?: number): void {
     const wasProbe = this.#isProbing;
     this.#isProbing = false;
     if (this.#traffic) this.#traffic.ended[outcome] += 1;
@@ -76,16 +76,21 @@ export class Breaker {
         if (wasProbe) this.#close();
         return;
       case 'sick':
+        if (retryAfterMs !== undefined) this.#pause(nowMs, retryAfterMs);
         this.#count('sick', nowMs);
         if (wasProbe || (this.#openForMs === 0 && this.#isSick(nowMs))) this.#open(nowMs);
         return;
       case 'busy':
-        this.#pausedUntilMs = nowMs + Math.min(retryAfterMs, LONGEST_PAUSE_MS);
+        this.#pause(nowMs, retryAfterMs ?? USUAL_PAUSE_MS);
         return;
       case 'unknown':
         // The caller left, or its request was at fault: that says nothing of the channel.
         return;
     }
+  }
+
+  #pause(nowMs: number, ms: number): void {
+    this.#pausedUntilMs = nowMs + Math.min(ms, LONGEST_PAUSE_MS);
   }
 
   #count(kind: 'good' | 'sick', nowMs: number): void {

@@ -90,6 +90,16 @@ describe.each([
     expect(asked()).toEqual([2, 7]);
   });
 
+  it('of a failure that says when to come back is left alone for so long', async () => {
+    await start(status(503, { 'retry-after': '9' }));
+    for (let at = 0; at < 4; at += 1) expect((await rig.post(body)).status).toBe(200);
+    expect(asked()).toEqual([1, 4]);
+    expect(endedOf('c0')).toMatchObject({ sick: 1, busy: 0 });
+    rig.store.clock.ms += 9_000;
+    await rig.post(body);
+    expect(asked()).toEqual([2, 5]);
+  });
+
   it('is what its channel takes it for: sick', async () => {
     await start(status(400), { statusMap: { 400: 'sick' } });
     expect((await rig.post(body)).status).toBe(200);
