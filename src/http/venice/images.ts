@@ -145,12 +145,22 @@ function waitFor(shop: Shop, answer: Answer, options: VeniceImageOptions): Step 
     if (error) throw error;
     if (ended.endedAt === null) {
       if (signal.aborted) return;
+      if (tasks.stopping.aborted) throw stopping(task.id);
       throw await tooLong(tasks.cancel(principal!, task.id), task.id);
     }
     const made = await answer(ctx, ended, options);
     await keep?.made(made);
     if (!ctx.res.destroyed) send(ctx, made);
   };
+}
+
+/** The next start goes on with it. */
+function stopping(id: string): AppError {
+  return new AppError(
+    'unavailable',
+    `The server is stopping. GET /v1/tasks/${id} will have the result.`,
+    { retryAfterSeconds: 5, details: { task_id: id } },
+  );
 }
 
 async function tooLong(cancelled: Promise<Task>, id: string): Promise<AppError> {

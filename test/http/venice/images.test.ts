@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseUsd } from '../../../src/money.ts';
 import { listOf, readAnswer } from '../../support/app.ts';
 import { BASE64, openShop, PNG, post, raw, venice } from '../../support/images.ts';
+import { startMediaApp } from '../../support/media-app.ts';
 
 describe('/api/v1/image/generate', () => {
   it('answers the images themselves, in Venice’s shape, for what they cost', async () => {
@@ -217,4 +218,25 @@ it('/api/v1/image/styles lists what image models know', async () => {
   const styles = await readAnswer(await fetch(`${shop.app.url}/api/v1/image/styles`));
   venice.expectAnswer('get', '/image/styles', 200, styles.json);
   expect(styles.json['data']).toEqual(['Anime', 'Noir']);
+});
+
+it('a server that stops while an image is made says where it will be, and does not call it off', async () => {
+  await using app = await startMediaApp();
+  const { secret } = await app.key('1');
+  const asked = app.post(
+    '/api/v1/image/generate',
+    { model: 'picture', prompt: 'A boat' },
+    { authorization: `Bearer ${secret}` },
+  );
+  await expect
+    .poll(async () => {
+      await app.pass();
+      return app.studio.jobs.length;
+    })
+    .toBe(1);
+  app.app.tasks.stopWaiting();
+  const answer = await asked;
+  expect([answer.status, answer.json['code']]).toEqual([503, 'SERVICE_UNAVAILABLE']);
+  expect(answer.text).toMatch(/GET \/v1\/tasks\/task_[0-9a-f]{28}/);
+  expect(app.studio.jobs[0]!.state).not.toBe('failed');
 });
