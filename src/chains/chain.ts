@@ -158,6 +158,8 @@ export interface Rail {
   signPayout(order: PayoutOrder): Promise<SignedPayment>;
   /** What the chain says of a transfer by whomever; 'failed' when it is another one. Never throws. */
   findTransfer(query: TransferQuery): Promise<Evidence>;
+  /** What lies at payTo and the treasury, base units; null without an RPC of our own. Throws where the chain cannot be read. */
+  funds(): Promise<bigint | null>;
   /**
    * Every payment to payTo in blocks since then (Unix ms), for a ledger that was restored from a backup; absent where there is no
    * chain to ask. Throws where it cannot be read to its end.

@@ -213,6 +213,14 @@ class EvmRail implements Rail {
     return this.#treasury?.address ?? null;
   }
 
+  async funds(): Promise<bigint | null> {
+    const chain = this.#chain;
+    if (chain === null) return null;
+    const places = new Set([this.payTo, (this.treasury ?? this.payTo).toLowerCase()]);
+    const held = await Promise.all([...places].map((place) => chain.tokenBalance(place)));
+    return held.reduce((sum, units) => sum + units, 0n);
+  }
+
   async signPayout(order: PayoutOrder): Promise<SignedPayment> {
     if (this.#treasury) return this.#treasury.sign(order);
     throw new AppError('not_configured', `${this.network} has no treasury_key to pay from.`);

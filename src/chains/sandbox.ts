@@ -145,6 +145,10 @@ class PlayRail implements SandboxRail {
     return this.payTo;
   }
 
+  async funds(): Promise<bigint> {
+    return this.balanceOf(this.payTo);
+  }
+
   /** Nobody has a key to play money: the order itself moves it. */
   async signPayout({ to, amount, reference, attempt }: PayoutOrder): Promise<SignedPayment> {
     const { network, family, asset, payTo } = this;

@@ -85,6 +85,11 @@ export abstract class SolanaBase {
     return null;
   }
 
+  async funds(): Promise<bigint | null> {
+    const places = new Set([this.payTo, this.treasury ?? this.payTo]);
+    return (await this.ownChain()?.tokenBalance([...places])) ?? null;
+  }
+
   async signPayout(_order: PayoutOrder): Promise<SignedPayment> {
     throw new AppError('not_configured', `${this.network} has no treasury_key to pay from.`);
   }

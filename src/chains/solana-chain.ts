@@ -21,6 +21,8 @@ const MAX_PAGES = 5;
 const MAX_READS = 50;
 const MAX_REMEMBERED = 10_000;
 const TOKEN_ACCOUNT_BYTES = 165;
+/** In a token account: after its mint and its owner. */
+const AMOUNT_OFFSET = 64;
 const TOKEN_ACCOUNT_INITIALIZED = 1;
 /** TokenError::InsufficientFunds. */
 const INSUFFICIENT_FUNDS = 1;
@@ -201,6 +203,21 @@ export class SolanaChain {
       return { problem: `the USDC account ${address} of ${payTo} is frozen`, lamports };
     }
     return { problem: null, lamports };
+  }
+
+  /** What these wallets hold of the token together, base units. */
+  async tokenBalance(wallets: string[]): Promise<bigint> {
+    const { asset } = this.#network;
+    const names = wallets.flatMap((wallet) => [
+      associatedTokenAddress(wallet, asset),
+      associatedTokenAddress(wallet, asset, TOKEN_2022_PROGRAM),
+    ]);
+    const found = await this.rpc.accounts(names);
+    return found.reduce((sum, account) => {
+      const data = Buffer.from(account?.data[0] ?? '', 'base64');
+      const amount = data.length < TOKEN_ACCOUNT_BYTES ? 0n : data.readBigUInt64LE(AMOUNT_OFFSET);
+      return sum + amount;
+    }, 0n);
   }
 
   /** CAIP-2 names a Solana cluster by the first 32 characters of its genesis hash. */

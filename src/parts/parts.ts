@@ -1,6 +1,5 @@
 /** Every part of a server below HTTP, built once and in order. */
 import { audioPaths } from '../audio/paths.ts';
-import type { Operator } from '../auth/operator.ts';
 import { createSiwx } from '../auth/siwx.ts';
 import { Sessions } from '../auth/sessions.ts';
 import { Web3Keys } from '../auth/web3-key.ts';
@@ -14,16 +13,12 @@ import type { ChannelConfig, Config } from '../config/config.ts';
 import { type DemoUpstream, startDemoUpstream } from '../demo-upstream.ts';
 import type { Origins } from '../http/origins.ts';
 import { KeySpending } from '../keys/spending.ts';
-import type { Ledger } from '../ledger/ledger.ts';
 import { openStore, type Store } from '../ledger/store.ts';
 import { type Log } from '../log.ts';
-import { OperatorAccounts } from '../operator/accounts.ts';
-import { Figures } from '../operator/figures.ts';
-import { OperatorLists } from '../operator/lists.ts';
-import { isOpen, recheckPayment } from '../operator/recheck.ts';
 import { createMediaParts } from '../media/parts.ts';
 import type { LookUpName } from '../outbound-names.ts';
 import { createMetrics } from '../metrics/create.ts';
+import { createOperatorParts } from './operator.ts';
 import { createWays } from './ways.ts';
 import { type SiteTools } from './site.ts';
 import { createTaskParts } from './tasks.ts';
@@ -96,10 +91,10 @@ export async function createParts(
   const path = { ...money, byok, routing, upstream, drift, limits, clock, log };
   const chats = createChats(path);
 
-  const { payments, payouts } = await createPayments(config, tools, store);
-  const operator = { ...operatorParts(ledger, config), ...ways.forOperator };
+  const { payments, payouts, rails } = await createPayments(config, tools, store);
   const figures = opened.use(createMetrics({ ...ways, mode, ledger, reports, clock, log }));
   const { metrics, requests } = figures;
+  const operator = createOperatorParts({ store, config, rails, ways, requests, clock, log });
 
   const usage = startReports(store, tools, opened);
   const origin = () => origins.dialled(undefined);
@@ -114,7 +109,8 @@ export async function createParts(
   });
   opened.defer(() => results.stop());
   const { media, webhooks } = results;
-  const made = createTaskParts({ ...money, routing, media, webhooks, store, limits, clock, log });
+  const shop = { ...money, routing, media, webhooks, store, limits, metrics };
+  const made = createTaskParts({ ...shop, clock, log });
   opened.defer(() => made.close());
   const spending = new KeySpending(ledger.read);
   const forHttp = {
@@ -173,17 +169,7 @@ async function createPayments(config: Config, tools: Tools, store: Store) {
     log,
     box: store.boxFor('payments'),
   });
-  return { payments, payouts: new Payouts({ ledger, rails, clock, log }) };
-}
-
-function operatorParts(ledger: Ledger, { payments: config }: Config) {
-  return {
-    accounts: new OperatorAccounts({ ledger, config }),
-    lists: new OperatorLists(ledger.read),
-    figures: new Figures(ledger.read),
-    recheck: (by: Operator, id: string) => recheckPayment(ledger, by, id),
-    isRecheckable: isOpen,
-  };
+  return { payments, payouts: new Payouts({ ledger, rails, clock, log }), rails };
 }
 
 /** What was used: sums by day, made behind what is charged, and the entries themselves. */

@@ -1,4 +1,6 @@
 /** Media tasks: made, followed, cancelled. The engine that moves them is behind `start`. */
+import { audit } from '../audit.ts';
+import { type Operator, operatorName } from '../auth/operator.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { TaskEventRow, TaskRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
@@ -168,6 +170,18 @@ export class Tasks implements TaskService {
   async cancel(principal: Principal, id: string): Promise<Task> {
     const row = await ownTask(this.#tools.ledger.read, principal, id);
     return this.#seen(await cancelTask(this.#tools, row, this.#stopping.signal));
+  }
+
+  /** As `cancel`, by an operator, of anybody. */
+  async cancelAny(by: Operator, id: string, reason: string): Promise<Task> {
+    const actor = operatorName(by);
+    const row = await taskById(this.#tools.ledger.read, id);
+    if (!row) throw new AppError('not_found', 'There is no task with this id.');
+    const ended = await cancelTask(this.#tools, row, this.#stopping.signal);
+    await this.#tools.ledger.write((tx) =>
+      audit(tx, { actor, action: 'task.cancel', target: id, reason }),
+    );
+    return this.#seen(ended);
   }
 
   async ended(id: string, timeoutMs: number, signal: AbortSignal): Promise<Task> {

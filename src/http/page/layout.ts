@@ -18,7 +18,6 @@ export const MENU: readonly Place[] = [
   { path: '/admin/payouts', title: 'Payouts' },
   { path: '/admin/webhooks', title: 'Webhooks' },
   { path: '/admin/usage', title: 'Usage' },
-  { path: '/admin/playground', title: 'Playground' },
   { path: '/admin/log', title: 'Log' },
   { path: '/admin/settings', title: 'Settings' },
 ];

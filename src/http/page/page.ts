@@ -77,6 +77,15 @@ export function page(options: PageOptions, { title, path, run }: Page) {
   });
 }
 
+/** For operators, too, where `run` answers by itself: a stream, a download. */
+export function stream(options: PageOptions, run: (call: PageCall) => Promise<void>) {
+  return guarded(options, async (ctx) => {
+    const call = await signedIn(options, ctx);
+    if (!call) return redirect(ctx, '/admin/login');
+    await run(call);
+  });
+}
+
 /** A form for operators. What goes wrong is said on a page of its own, with the way back. */
 export function form(options: PageOptions, run: (call: PageCall) => Promise<FormAnswer>) {
   return guarded(options, async (ctx) => {
@@ -119,6 +128,7 @@ function guarded(options: PageOptions, run: (ctx: Context) => Promise<void>) {
       if (!isPrivate(ctx.req, options, isTrusted)) return showTunnel(ctx, options);
       await run(ctx);
     } catch (thrown) {
+      if (ctx.res.headersSent) throw thrown;
       const error = toAppError(thrown);
       if (error.code === 'internal')
         options.log.error('page_failed', { path: ctx.path, error: error.cause ?? error });

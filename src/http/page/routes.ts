@@ -1,11 +1,15 @@
 /** Every URL of the operator's site. */
 import type { AdminOptions } from '../admin/options.ts';
 import type { Step } from '../in-turn.ts';
+import type { Webhooks } from '../../webhooks/webhooks.ts';
 import { accountActions, accountPage } from './account.ts';
 import { accountsPage, openAccount } from './accounts.ts';
 import { asset } from './assets.ts';
+import { channelsPage, testChannel, turnChannel } from './channels.ts';
 import { keyActions, keyPage, keysPage, makeKey } from './keys.ts';
+import { live, type LiveOptions } from './live.ts';
 import { logPage } from './log.ts';
+import { estimateForm, modelsPage, type ModelsOptions } from './models.ts';
 import { overview, type OverviewOptions } from './overview.ts';
 import { page } from './page.ts';
 import { paymentPage, paymentsPage, recheck } from './payments.ts';
@@ -20,12 +24,18 @@ import {
 } from './setup.ts';
 import { reloadSettings, settingsPage } from './settings.ts';
 import { claim, claimPage, logIn, loginPage, logOut, type SignInOptions } from './sign-in.ts';
+import { cancelTask, taskPage, tasksPage, type TasksPageOptions } from './tasks.ts';
+import { usageCsv, usagePage } from './usage.ts';
+import { redeliver, webhooksPage } from './webhooks.ts';
 
 export type SiteOptions = SignInOptions &
   OverviewOptions &
   SetupPageOptions &
   SelfTestOptions &
-  AdminOptions;
+  AdminOptions &
+  ModelsOptions &
+  LiveOptions &
+  TasksPageOptions & { webhooks: Webhooks };
 
 export type SiteRoute = ['get' | 'post', path: string, Step];
 
@@ -41,6 +51,7 @@ export function siteRoutes(options: SiteOptions): SiteRoute[] {
     ['get', '/admin/claim/:code', claimPage(options)],
     ['post', '/admin/claim/:code', claim(options)],
     ['get', '/admin', page(options, overview(options))],
+    ['get', '/admin/live', live(options)],
 
     ['get', '/admin/accounts', page(options, accountsPage(options))],
     ['post', '/admin/accounts', openAccount(options)],
@@ -66,6 +77,23 @@ export function siteRoutes(options: SiteOptions): SiteRoute[] {
     ['post', '/admin/payouts/:id/approve', payout.approve],
     ['post', '/admin/payouts/:id/sent', payout.sent],
     ['post', '/admin/payouts/:id/cancel', payout.cancel],
+
+    ['get', '/admin/models', page(options, modelsPage(options))],
+    ['post', '/admin/models/estimate', estimateForm(options)],
+
+    ['get', '/admin/channels', page(options, channelsPage(options))],
+    ['post', '/admin/channels/:id', turnChannel(options)],
+    ['post', '/admin/channels/:id/test', testChannel(options)],
+
+    ['get', '/admin/tasks', page(options, tasksPage(options))],
+    ['get', '/admin/tasks/:id', page(options, taskPage(options))],
+    ['post', '/admin/tasks/:id/cancel', cancelTask(options)],
+
+    ['get', '/admin/webhooks', page(options, webhooksPage(options))],
+    ['post', '/admin/webhooks/:id/redeliver', redeliver(options)],
+
+    ['get', '/admin/usage', page(options, usagePage(options))],
+    ['get', '/admin/usage.csv', usageCsv(options)],
 
     ['get', '/admin/log', page(options, logPage(options))],
 

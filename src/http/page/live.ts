@@ -1,0 +1,48 @@
+/** GET /admin/live: the figures of the overview as they change, as server-sent events. */
+import type { AdminOptions } from '../admin/options.ts';
+import { AppError } from '../../errors.ts';
+import { goneSignal } from '../request.ts';
+import { figuresOf } from './overview.ts';
+import { type PageOptions, stream } from './page.ts';
+
+/** Pages that are open at once. */
+const MAX_STREAMS = 50;
+const EVERY_MS = 2_000;
+/** Then the browser comes again, and who it is is asked again. */
+const MAX_TICKS = 300;
+
+export interface LiveOptions extends PageOptions, Pick<AdminOptions, 'operator'> {
+  /** `stopping` fires when the server ends. */
+  tasks: { readonly stopping: AbortSignal };
+}
+
+export function live(options: LiveOptions) {
+  let open = 0;
+  return stream(options, async ({ ctx }) => {
+    if (open >= MAX_STREAMS) throw new AppError('rate_limited', 'Too many pages are open.');
+    open += 1;
+    try {
+      const gone = AbortSignal.any([goneSignal(ctx.res), options.tasks.stopping]);
+      const { headers } = ctx.state;
+      headers['content-type'] = 'text/event-stream; charset=utf-8';
+      ctx.res.writeHead(200, headers);
+      let last = '';
+      for (let tick = 0; tick < MAX_TICKS && !gone.aborted; tick += 1) {
+        const now = JSON.stringify(figuresOf(await options.operator.standing.now()));
+        ctx.res.write(now === last ? ': still\n\n' : `event: figures\ndata: ${now}\n\n`);
+        last = now;
+        await pause(gone);
+      }
+      ctx.res.end();
+    } finally {
+      open -= 1;
+    }
+  });
+}
+
+function pause(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, EVERY_MS);
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise.finally(() => clearTimeout(timer));
+}

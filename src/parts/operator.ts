@@ -1,0 +1,49 @@
+/** The parts that operators read the shop with, and change it. */
+import type { Operator } from '../auth/operator.ts';
+import type { Rail } from '../chains/chain.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config/config.ts';
+import type { Store } from '../ledger/store.ts';
+import type { Log } from '../log.ts';
+import type { RequestCounts } from '../metrics/requests.ts';
+import { OperatorAccounts } from '../operator/accounts.ts';
+import { Attention } from '../operator/attention.ts';
+import { Figures } from '../operator/figures.ts';
+import { Funds } from '../operator/funds.ts';
+import { OperatorLists } from '../operator/lists.ts';
+import { isOpen, recheckPayment } from '../operator/recheck.ts';
+import { Standing } from '../operator/standing.ts';
+import { OperatorTasks } from '../operator/tasks.ts';
+import { OperatorUsage } from '../operator/usage.ts';
+import type { createWays } from './ways.ts';
+
+export interface OperatorPartsOptions {
+  store: Store;
+  config: Config;
+  rails: Rail[];
+  ways: Awaited<ReturnType<typeof createWays>>;
+  requests: RequestCounts;
+  clock: Clock;
+  log: Log;
+}
+
+export function createOperatorParts(options: OperatorPartsOptions) {
+  const { store, config, rails, ways, requests, clock, log } = options;
+  const { ledger, reports } = store;
+  const { channelUsage, switches, routing, drift } = ways.forOperator;
+  const figures = new Figures(ledger.read);
+  const { dataDir } = config;
+  return {
+    ...ways.forOperator,
+    accounts: new OperatorAccounts({ ledger, config: config.payments }),
+    lists: new OperatorLists(ledger.read),
+    figures,
+    funds: new Funds({ rails, clock, log }),
+    standing: new Standing({ figures, channelUsage, requests, clock }),
+    attention: new Attention({ reports, rails, switches, routing, drift, dataDir, clock }),
+    tasks: new OperatorTasks(ledger.read),
+    usage: new OperatorUsage(reports),
+    recheck: (by: Operator, id: string) => recheckPayment(ledger, by, id),
+    isRecheckable: isOpen,
+  };
+}
