@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts';
 import { endTask } from './ending.ts';
 import { providerFor } from './handing.ts';
 import { cancelUpstream } from './looking.ts';
+import { Refusals } from './refusals.ts';
 import { changeTask, isOpen, taskById } from './rows.ts';
 import type { TaskTools } from './tools.ts';
 
@@ -19,6 +20,8 @@ const HANDING_MS = 3_000;
 const WAIT_MS = 300;
 /** Nobody else looks at it while its upstream is asked. */
 const ASKING_MS = 60_000;
+/** Of each engine. */
+const refusals = new WeakMap<TaskTools, Refusals<TaskRow | null>>();
 
 /** Answers the task as it is then. Throws state_conflict where it goes on. */
 export async function cancelTask(
@@ -54,8 +57,18 @@ async function tryCancel(
     case 'sending':
       return null;
     case 'sent':
-      return cancelSent(tools, row, signal);
+      return refusalsOf(tools).ask(
+        row.id,
+        () => tools.clock.nowMs(),
+        () => cancelSent(tools, row, signal),
+      );
   }
+}
+
+function refusalsOf(tools: TaskTools): Refusals<TaskRow | null> {
+  let own = refusals.get(tools);
+  if (!own) refusals.set(tools, (own = new Refusals()));
+  return own;
 }
 
 /** Whoever looks at it at the moment is overruled: what was agreed with the upstream here is what counts. */
