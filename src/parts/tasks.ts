@@ -5,11 +5,13 @@ import type { LimitsConfig } from '../config/config.ts';
 import type { Store } from '../ledger/store.ts';
 import type { Log } from '../log.ts';
 import type { MediaStore } from '../media/store.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { NanoUsd } from '../money.ts';
 import { MediaCalls } from '../providers/media/http.ts';
 import { findMediaProvider } from '../providers/media/index.ts';
 import type { Quotes } from '../quotes.ts';
 import type { Routing } from '../routing/routing.ts';
+import { addTaskFigures } from '../tasks/figures.ts';
 import { Tasks } from '../tasks/tasks.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 
@@ -22,6 +24,7 @@ export interface TaskPartsOptions {
   webhooks: Webhooks;
   limits: Pick<LimitsConfig, 'upstreamBodyBytes'>;
   creditUsd: NanoUsd;
+  metrics: Metrics;
   clock: Clock;
   log: Log;
 }
@@ -32,8 +35,14 @@ export interface TaskParts {
   close(): Promise<void>;
 }
 
-export function createTaskParts({ store, limits, ...options }: TaskPartsOptions): TaskParts {
+export function createTaskParts({
+  store,
+  limits,
+  metrics,
+  ...options
+}: TaskPartsOptions): TaskParts {
   const { clock } = options;
+  addTaskFigures(metrics, { reports: store.reports, clock });
   const calls = new MediaCalls({
     maxBytes: limits.upstreamBodyBytes,
     nowMs: () => clock.nowMs(),
