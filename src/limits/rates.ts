@@ -100,6 +100,17 @@ interface Count {
   endsAtMs: number;
 }
 
+/** Types of models that have no tier of their name. */
+const TIER_OF: Partial<Record<ModelConfig['type'], string>> = {
+  image_edit: 'image',
+  upscale: 'image',
+  background_remove: 'image',
+  tts: 'audio',
+  stt: 'audio',
+  music: 'audio',
+  sound: 'audio',
+};
+
 type LimitedModel = Pick<ModelConfig, 'id' | 'type' | 'tier'>;
 type Tiers = Record<string, RateTier>;
 
@@ -146,7 +157,8 @@ export class RateLimits {
 
   /** A tier that came with a reload, and is not known yet, is the usual one of the model's type. */
   #tierOf({ tier: named, type }: LimitedModel): { name: string; tier: RateTier } {
-    const name = named !== undefined && Object.hasOwn(this.#tiers, named) ? named : type;
+    const isNamed = named !== undefined && Object.hasOwn(this.#tiers, named);
+    const name = isNamed ? named : (TIER_OF[type] ?? type);
     return { name, tier: this.#tiers[name] ?? NO_LIMITS };
   }
 

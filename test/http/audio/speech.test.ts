@@ -315,6 +315,18 @@ describe('speech', () => {
     await app.check();
   });
 
+  it('counts in the rates of sound', async () => {
+    await using app = await startAudioApp({
+      change: (config) => void (config.limits.rates['audio']!.requestsPerMinute = 1),
+    });
+    const { secret } = await app.key('1');
+    app.upstream.next(sound());
+    const first = await app.post('/v1/audio/speech', BODY, bearer(secret));
+    expect([first.status, first.headers.get('x-ratelimit-limit-requests')]).toEqual([200, '1']);
+    expect((await app.post('/v1/audio/speech', BODY, bearer(secret))).status).toBe(429);
+    await app.check();
+  });
+
   it('does not wait for ever', async () => {
     await using app = await startAudioApp({
       change: (config) => {

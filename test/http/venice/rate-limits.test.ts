@@ -30,7 +30,7 @@ describe('/api/v1/api_keys/rate_limits', () => {
       type: 'INFERENCE',
       description: '',
       expiresAtMs: Date.UTC(2027, 0, 1),
-      rules: { models: ['demo-c*', 'sized'], rateLimits: { requestsPerMinute: 40 } },
+      rules: { models: ['demo-ch*', 'sized'], rateLimits: { requestsPerMinute: 40 } },
     });
     const answer = await app.get(LIMITS, bearer(key.secret));
     expect([answer.status, answer.json]).toEqual([
