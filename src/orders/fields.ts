@@ -8,6 +8,9 @@ type Read<T> = (value: unknown, field: string) => T | undefined;
 /** Members that some dialects put their parameters into. */
 const NESTED = ['input', 'parameters', 'extra', 'extra_body', 'options', 'settings'] as const;
 const MAX_TEXT = 64;
+/** What readers of loose JSON take for true and for false. */
+const YES = /^(?:true|yes|on|y|t|1)$/i;
+const NO = /^(?:false|no|off|n|f|0)$/i;
 const DECIMAL = /^[0-9]{1,9}(\.[0-9]{1,6})?$/;
 const SIZE = /^([1-9][0-9]{0,4})\s*[x×*]\s*([1-9][0-9]{0,4})$/i;
 
@@ -103,8 +106,26 @@ export function readFactor(value: unknown, field: string): string {
 /** Whether there is to be sound. A text is sound that is sent along. */
 export function readAudio(value: unknown): boolean | undefined {
   if (typeof value === 'boolean') return value;
-  if (value === 'true' || value === 'on') return true;
-  return value === 'false' || value === 'off' ? false : undefined;
+  if (value === 1 || value === 0) return value === 1;
+  const text = typeof value === 'string' && value.length <= MAX_TEXT ? value.trim() : '';
+  if (YES.test(text)) return true;
+  return NO.test(text) ? false : undefined;
+}
+
+const LINK_CHARS = 2_048;
+const LONGEST_SCHEME = 64;
+// eslint-disable-next-line no-control-regex -- what readers of URLs leave out
+const BEFORE_SCHEME = /^[\s\u0000-\u0020]*/;
+// eslint-disable-next-line no-control-regex -- the same
+const INSIDE_SCHEME = /[\u0000-\u001f]+/g;
+
+/** The beginning of a link as whoever fetches it reads it: control characters before its scheme or inside it are not there. */
+export function linkOf(text: string): string {
+  const from = BEFORE_SCHEME.exec(text)![0].length;
+  const link = text.slice(from, from + LINK_CHARS);
+  const colon = link.indexOf(':');
+  if (colon < 0 || colon > LONGEST_SCHEME) return link;
+  return link.slice(0, colon).replaceAll(INSIDE_SCHEME, '') + link.slice(colon);
 }
 
 export function wrongField(field: string, rule: string): AppError {

@@ -3,7 +3,7 @@
  * that the upstream would report to. One list for all providers.
  */
 import { AppError } from '../errors.ts';
-import { type Fields, isFields } from './fields.ts';
+import { type Fields, isFields, linkOf } from './fields.ts';
 
 /** Earlier jobs, files, voices and characters of whoever made them. */
 const STATE = new Set(
@@ -24,9 +24,7 @@ const ROUTE = new Set(
   ['api_key', 'api_base', 'base_url', 'models', 'fallbacks', 'route'].map(bare),
 );
 /** Places that only somebody's account can read. A text that begins like one has blanks in it. */
-const PRIVATE_PLACE = /^\s*(?:asset|gs|s3|file|blob|sediment):\S+\s*$/i;
-/** Of a value, for what it is. */
-const SEEN_BYTES = 2_048;
+const PRIVATE_PLACE = /^(?:asset|gs|s3|file|blob|sediment):\S+\s*$/i;
 const MAX_DEPTH = 8;
 
 /** Errors: unsupported_parameter with details.field. */
@@ -46,7 +44,7 @@ function check(name: string, value: unknown, depth: number): void {
   const isState = STATE.has(bare(name)) || (depth > 0 && bare(name) === 'id');
   if (isState)
     throw refused(name, 'it names something in the upstream account, which is not yours alone');
-  if (typeof value === 'string' && PRIVATE_PLACE.test(value.slice(0, SEEN_BYTES))) {
+  if (typeof value === 'string' && PRIVATE_PLACE.test(linkOf(value))) {
     throw refused(name, 'links must begin with https: or data:');
   }
   if (Array.isArray(value)) {

@@ -1,6 +1,6 @@
 /** Images, videos and sound that a request sends along, by URL, as data or as files, under whatever names. */
 import type { InputMode } from '../config/config.ts';
-import { type Fields, isFields, wrongField } from './fields.ts';
+import { type Fields, isFields, linkOf, wrongField } from './fields.ts';
 
 export interface Inputs {
   image: number;
@@ -20,7 +20,7 @@ const KINDS: [RegExp, keyof Inputs][] = [
 ];
 /** Shorter ones are names of things. */
 const SHORTEST_DATA = 64;
-const ADDRESS = /^\s*(?:https?:|data:|gs:|s3:|blob:|asset:)/i;
+const ADDRESS = /^(?:https?:|data:|gs:|s3:|blob:|asset:|\/\/)/i;
 const DATA = /^[A-Za-z0-9+/=_\r\n-]+$/;
 const MODES: Record<string, InputMode | undefined> = {
   text: 'text',
@@ -66,7 +66,9 @@ function isMedium(value: unknown): boolean {
   if (Buffer.isBuffer(value)) return true;
   if (isFields(value)) return Buffer.isBuffer(value['bytes']);
   if (typeof value !== 'string') return false;
-  return ADDRESS.test(value) || (value.length >= SHORTEST_DATA && DATA.test(value.slice(0, 200)));
+  return (
+    ADDRESS.test(linkOf(value)) || (value.length >= SHORTEST_DATA && DATA.test(value.slice(0, 200)))
+  );
 }
 
 /** "text", "text-to-video", "i2v". */

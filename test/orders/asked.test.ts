@@ -134,6 +134,13 @@ describe('what is asked', () => {
     ['frames in another spelling', 'video', { numFrames: 900 }, 'numFrames'],
     ['two numbers', 'image', { n: 1, num_images: 4 }, 'num_images'],
     [
+      'sound, in two words',
+      'video',
+      { generate_audio: false, generateAudio: 'Yes' },
+      'generateAudio',
+    ],
+    ['sound as a number', 'video', { sound: 1, audio: false }, 'sound'],
+    [
       'a clip beside a mode without one',
       'video',
       { input_mode: 'text', video_url: URL },
@@ -160,4 +167,18 @@ describe('what is asked', () => {
       expect(() => readAsked(type, body)).toThrow(expect.objectContaining({ details: { field } }));
     },
   );
+
+  it('counts links that are written as only their readers read them', () => {
+    for (const url of [
+      'ht\ntps://h/x.png',
+      '\u0001https://h/x.png',
+      'h\tttps://h/x.png',
+      '//h/x',
+    ]) {
+      expect(readAsked('video', { image_url: url }), url).toMatchObject({
+        input_mode: 'image',
+        input_images: 1,
+      });
+    }
+  });
 });

@@ -42,6 +42,9 @@ describe('what a media request may not name', () => {
       's3://bucket/a.png',
       'asset://asset-1',
       'file:///etc',
+      `${' '.repeat(3_000)}file:///etc`,
+      '\u0001file:///etc',
+      's\n3://bucket/a.png',
     ]) {
       expect(refused({ image_url: url })).toThrow('links must begin with https: or data:');
       expect(refused({ reference_image_urls: [url] })).toThrow('links must begin with');

@@ -98,7 +98,8 @@ function resultOf(answer: MediaAnswer, job: MediaJob, http: MediaHttp): Polled {
   if (answer.status === 404 || answer.status === 410) return { state: 'gone' };
   if (answer.status >= 300) return { ...refusal(answer, http), isRetryable: false };
   const result = answer.json();
-  const assets = linksIn(result);
+  // Some models say the prompt again, which may begin with a link and is no result.
+  const assets = linksIn({ ...result, prompt: undefined });
   const flags = result['has_nsfw_concepts'];
   if (Array.isArray(flags) && flags.length > 0 && flags.every((flag) => flag === true)) {
     return failure('The result was filtered by moderation.', http, 'moderated');

@@ -60,7 +60,10 @@ export function assetOf(value: unknown, contentType?: unknown): Asset | undefine
   if (url === undefined) return undefined;
   const type = textOf(contentType);
   const given = type === undefined ? {} : { contentType: type };
-  if (/^https?:\/\//i.test(url)) return URL.canParse(url) ? { url, ...given } : undefined;
+  // A text that begins with a link is a text.
+  if (/^https?:\/\//i.test(url)) {
+    return !/\s/.test(url) && URL.canParse(url) ? { url, ...given } : undefined;
+  }
   const data = readDataUrl(url);
   return data && { bytes: data.bytes, ...given, ...(data.type && { contentType: data.type }) };
 }

@@ -179,6 +179,20 @@ describe('images', () => {
     expect(end).toMatchObject({ state: 'failed', failure: 'moderated' });
   });
 
+  it('are not what was asked for, said again', async () => {
+    const ref = { id: 'r', status: '/s', response: '/r', cancel: '/c' };
+    for (const prompt of ['https://me.example/cat.png', 'https://me.example/cat.png, in blue']) {
+      const images = [{ url: 'https://f.example/1.png' }];
+      const answers = [
+        { json: { status: 'COMPLETED' } },
+        { json: { prompt, images, revised: 'https://f.example is a place' } },
+      ];
+      const end = await looked('fal', { type: 'image', order }, { ref, answers });
+      expect(end).toMatchObject({ state: 'completed', assets: images });
+      expect(end.state === 'completed' && end.assets).toHaveLength(1);
+    }
+  });
+
   it('are found in any shape that Replicate’s models give', async () => {
     const links = async (output: unknown) => {
       const json = { id: 'j1', status: 'succeeded', output };
