@@ -49,7 +49,7 @@ inside node /app/src/main.ts demo --json >"$work/demo.json" || fail "the demo: $
 echo "demo: $(head -c 200 "$work/demo.json")"
 
 begun=$(date +%s%N)
-inside env SANDBOX=1 PORT=28417 node --max-semi-space-size=8 /app/src/main.ts serve --json >"$work/out" 2>"$work/err" &
+inside env SANDBOX=1 PORT=28417 PUBLIC_URL=http://127.0.0.1:28417 node --max-semi-space-size=8 /app/src/main.ts serve --json >"$work/out" 2>"$work/err" &
 outer=$!
 until curl -fs http://127.0.0.1:28417/ready >/dev/null 2>&1; do
   [ $(($(date +%s%N) - begun)) -lt 60000000000 ] || fail "not ready: $(tail -3 "$work/err")"
