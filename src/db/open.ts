@@ -81,8 +81,14 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0013-settings': (db) => settings.up(db, sqliteDdl),
 };
 
-/** Brings the tables to this program's version; throws when a newer program has been here. */
+const KNOWN = Object.keys(MIGRATIONS);
+
+/**
+ * Brings the tables to this program's version, in one transaction: a start that ends in the middle leaves them as they were. Throws
+ * when a newer program has been here.
+ */
 export async function migrate(database: Database): Promise<void> {
+  await nextMigration(database);
   const provider: MigrationProvider = {
     async getMigrations() {
       const entries = Object.entries(MIGRATIONS).map(([name, up]): [string, Migration] => [
@@ -95,6 +101,21 @@ export async function migrate(database: Database): Promise<void> {
   const migrator = new Migrator({ db: database.db, provider });
   const { error } = await migrator.migrateToLatest();
   if (error) throw new Error(`the database cannot be brought up to date: ${text(error)}`);
+}
+
+/** The first migration that a database with something in it still needs; null for a new or a current one. Throws when a newer program has been here. */
+export async function nextMigration(database: Database): Promise<string | null> {
+  const applied = await appliedMigrations(database);
+  const unknown = firstUnknown(applied);
+  if (unknown !== undefined) {
+    throw new Error(
+      `The database was changed by a newer Farebox (schema ${unknown}; this one knows schemas up to ${KNOWN.at(-1)}). ` +
+        `Start that version or a later one. To go back instead, restore a backup from before the upgrade, ` +
+        `or the copy that the upgrade made, named before-….db.`,
+    );
+  }
+  if (!applied.length) return null;
+  return KNOWN.find((name) => !applied.includes(name)) ?? null;
 }
 
 /** Writes a whole, consistent copy of a database that may be in use to `into`, which must not exist. */
@@ -111,15 +132,25 @@ export async function copyDatabase(file: string, into: string): Promise<void> {
 
 /** The last migration that a database has had; throws where a newer program has been here. */
 export async function schemaOf(database: Database): Promise<string> {
-  const { rows } = await sql<{ name: string }>`
-    select name from kysely_migration order by name`.execute(database.db);
-  const unknown = rows.find(({ name }) => !Object.hasOwn(MIGRATIONS, name));
-  if (unknown) {
-    throw new Error(
-      `It was written by a newer Farebox (${unknown.name}): restore it with that one.`,
-    );
+  const applied = await appliedMigrations(database);
+  const unknown = firstUnknown(applied);
+  if (unknown !== undefined) {
+    throw new Error(`It was written by a newer Farebox (${unknown}): restore it with that one.`);
   }
-  return rows.at(-1)?.name ?? '';
+  return applied.at(-1) ?? '';
+}
+
+/** In their order; [] where no program has been yet. */
+async function appliedMigrations({ db }: Database): Promise<string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === 'kysely_migration')) return [];
+  const { rows } = await sql<{ name: string }>`
+    select name from kysely_migration order by name`.execute(db);
+  return rows.map(({ name }) => name);
+}
+
+function firstUnknown(applied: readonly string[]): string | undefined {
+  return applied.find((name) => !Object.hasOwn(MIGRATIONS, name));
 }
 
 /** The database's own full check; [] when it finds nothing wrong. */

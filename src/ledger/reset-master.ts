@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Kysely, Transaction } from 'kysely';
 import { audit } from '../audit.ts';
-import { migrate, openDatabase } from '../db/open.ts';
+import { openDatabase } from '../db/open.ts';
 import type { Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { KEY_BYTES, KeyFile } from '../key-file.ts';
@@ -19,6 +19,7 @@ import {
 import { seal } from '../secrets.ts';
 import { lockDataDir } from './lock.ts';
 import { DATABASE_FILE } from './store.ts';
+import { upgrade } from './upgrade.ts';
 
 export interface Reset {
   /** Where the new key is. */
@@ -40,9 +41,10 @@ export type ResetOptions = Omit<MasterKeyOptions, 'log'> & { pid: number; nowMs:
 export async function resetMasterKey(options: ResetOptions): Promise<Reset> {
   const lock = await lockDataDir(options.dataDir, options.pid);
   try {
-    const database = openDatabase(join(options.dataDir, DATABASE_FILE), 'write');
+    const file = join(options.dataDir, DATABASE_FILE);
+    const database = openDatabase(file, 'write');
     try {
-      await migrate(database);
+      await upgrade(database, file);
       return await reset(database.db, options);
     } finally {
       await database.close();

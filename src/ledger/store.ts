@@ -6,7 +6,7 @@ import type { Kysely } from 'kysely';
 import { Accounts } from '../accounts.ts';
 import type { Clock } from '../clock.ts';
 import type { Mode } from '../config/config.ts';
-import { type Database, migrate, openDatabase } from '../db/open.ts';
+import { type Database, openDatabase } from '../db/open.ts';
 import type { HoldRow, Tables } from '../db/tables.ts';
 import { Idempotency } from '../idempotency/idempotency.ts';
 import { newId } from '../ids.ts';
@@ -19,6 +19,7 @@ import { type Hold, holdOf, Ledger } from './ledger.ts';
 import { type DataDirLock, lockDataDir } from './lock.ts';
 import { requireIntact } from './intact.ts';
 import { writeHead } from './seal.ts';
+import { upgrade } from './upgrade.ts';
 import { BatchWriter } from './writer.ts';
 
 export const DATABASE_FILE = 'farebox.db';
@@ -65,7 +66,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const lock = await lockDataDir(dataDir, options.pid ?? 0);
   try {
     const database = openDatabase(join(dataDir, DATABASE_FILE), 'write');
-    await migrate(database);
+    const copy = await upgrade(database, join(dataDir, DATABASE_FILE));
+    if (copy !== null) log.warn('database_upgraded', { copy });
     await stampMode(database, options.mode);
     const instance = await metaValue(database, 'instance', () => newId('inst'));
     const { masterKey: configured = null, newMasterKey: next = null } = options;
