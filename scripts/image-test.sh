@@ -12,7 +12,7 @@ buildah() { command buildah --storage-driver vfs "$@"; }
 image=${1:-}
 work=$(mktemp -d)
 container=
-trap '[ -z "$container" ] || buildah rm "$container" >/dev/null; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; [ -z "$container" ] || buildah rm "$container" >/dev/null; rm -rf "$work"' EXIT
 
 if [ -z "$image" ]; then
   image=farebox-test
@@ -37,7 +37,7 @@ buildah inspect --type image "$image" | grep -qi healthcheck || fail 'it has no 
 
 # As a container runtime would: its own mounts, a read-only root, uid 1000, the program as PID 1.
 inside() {
-  unshare --mount --pid --fork sh -ec '
+  unshare --mount --pid --fork --kill-child sh -ec '
     root=$1; data=$2; shift 2
     mount --bind "$root" "$root"; mount -t proc proc "$root/proc"; mount -t tmpfs tmpfs "$root/tmp"; mount --bind "$data" "$root/data"
     mount -o remount,bind,ro "$root"; cd "$root"
@@ -52,7 +52,7 @@ begun=$(date +%s%N)
 inside env SANDBOX=1 PORT=28417 PUBLIC_URL=http://127.0.0.1:28417 node --max-semi-space-size=8 /app/src/main.ts serve --json >"$work/out" 2>"$work/err" &
 outer=$!
 until curl -fs http://127.0.0.1:28417/ready >/dev/null 2>&1; do
-  [ $(($(date +%s%N) - begun)) -lt 60000000000 ] || fail "not ready: $(tail -3 "$work/err")"
+  [ $(($(date +%s%N) - begun)) -lt 60000000000 ] || fail "not ready: $(cat "$work/out" "$work/err")"
   sleep 0.05
 done
 echo "start to ready: $((($(date +%s%N) - begun) / 1000000)) ms"
