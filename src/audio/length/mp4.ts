@@ -1,7 +1,8 @@
 /** MP4 and M4A with AAC inside: boxes of ISO 14496-12, whole or in fragments. */
 
 const PARENTS = new Set(['moov', 'trak', 'edts', 'mdia', 'minf', 'stbl', 'moof', 'traf']);
-const MAX_BOXES = 1_000_000;
+/** A file of more is not read to its end. */
+const MAX_BOXES = 200_000;
 const AAC_RATES = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
   7_350,
@@ -29,7 +30,8 @@ export function mp4Seconds(bytes: Buffer): number | null {
   // The ends of the boxes that hold this one: to readers none reaches out of them, and a bad one spoils no more than them.
   const ends: number[] = [];
   let at = 0;
-  for (let n = 0; n < MAX_BOXES && at + 8 <= bytes.length; n += 1) {
+  let n = 0;
+  for (; n < MAX_BOXES && at + 8 <= bytes.length; n += 1) {
     while (ends.length && at >= ends.at(-1)!) ends.pop();
     const limit = ends.at(-1);
     const box = boxAt(bytes, at, limit ?? bytes.length);
@@ -48,6 +50,7 @@ export function mp4Seconds(bytes: Buffer): number | null {
       current = tracks.find((track) => track.id === id);
     } else if (current) readInto(current, bytes, box);
   }
+  if (n === MAX_BOXES) return null;
   const sound = tracks.filter(({ isSound }) => isSound);
   if (!sound.length || sound.some(({ rate }) => (rate ?? null) === null)) return null;
   return Math.max(

@@ -15,7 +15,7 @@ const CODEC_PRIVATE = 0x63a2;
 const BLOCKS = new Set([0xa3, 0xa1]);
 const AUDIO_TYPE = 2;
 /** A file of more is not read to its end. */
-const MAX_ELEMENTS = 2_000_000;
+const MAX_ELEMENTS = 1_000_000;
 const AAC_SAMPLES = 1_024;
 /** 576 samples at 8,000 Hz. */
 const LONGEST_MP3_SECONDS = 0.072;
