@@ -126,11 +126,9 @@ export class AttemptKeeper {
 
   start(): void {
     this.#timer = setInterval(() => {
-      this.#running ??= this.keep()
-        .catch((error: unknown) => this.#options.log.error('attempts_not_kept', { error }))
-        .finally(() => {
-          this.#running = null;
-        });
+      this.#running ??= this.#tryToKeep().finally(() => {
+        this.#running = null;
+      });
     }, KEEP_EVERY_MS);
     this.#timer.unref();
   }
@@ -139,7 +137,13 @@ export class AttemptKeeper {
     if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
     await this.#running;
-    await this.keep();
+    await this.#tryToKeep();
+  }
+
+  /** Nothing else depends on it: a storage that fails is told of by those who need it. */
+  #tryToKeep(): Promise<void> {
+    const { log } = this.#options;
+    return this.keep().catch((error: unknown) => log.error('attempts_not_kept', { error }));
   }
 
   async keep(): Promise<void> {

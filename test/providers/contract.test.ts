@@ -11,7 +11,8 @@ import {
   textDelta,
 } from '../support/dialects.ts';
 import { DONE, event, ROLE, STOP, USAGE, usageEvent, wholeBody } from '../support/upstream.ts';
-import { type Dialect, keepsContract, usesOf } from './contract.ts';
+import type { Dialect } from './bench.ts';
+import { keepsContract, usesOf } from './contract.ts';
 
 /** Sixteen bytes. */
 const TEXT = 'Hello over there';
