@@ -5,8 +5,8 @@ import { AppError } from '../errors.ts';
 import { boundaryOf, fieldsOf, type FormPart, readForm, readFormPrefix } from '../multipart.ts';
 import type { Asked } from '../orders/asked.ts';
 import { refuseForeign } from '../orders/foreign.ts';
+import { heardOf } from '../orders/heard.ts';
 import { type Heard, isEars } from '../providers/audio.ts';
-import { estimateText } from '../tokens.ts';
 import type { AudioRequest } from './call.ts';
 import { type Length, lengthOf, lengthOfPrefix } from './length/length.ts';
 import type { AudioKind } from './path.ts';
@@ -31,8 +31,6 @@ export const TRANSCRIPTION: AudioKind<Recorded> = {
 };
 
 const FILE = 'file';
-/** What instructions and the template around them can be without being counted. */
-const TOKENS_AROUND = 300;
 /** What an upstream charges for apart. */
 const REFUSED = new Set(['service_tier', 'known_speaker_references[]']);
 /** Names whose meaning must not depend on how an upstream compares letters. */
@@ -90,14 +88,8 @@ function requireTaken(name: string): void {
   });
 }
 
-/** Whole seconds are reported, of which the last may be a beginning, and decoders add a little at the ends. */
-const ROUNDED_UP_SECONDS = 1;
-
-/** Of a recording that nobody here can count, at most the longest that the model takes. Longer ones are refused with the order. */
+/** Of a recording that nobody here can count, at most the longest that the model takes. */
 export function askedOf({ length, prompt }: Recorded, { params }: MediaModel): Asked {
-  const most = length?.mostSeconds ?? params.maxInputSeconds;
-  const rounded = Math.min(Math.ceil(most) + ROUNDED_UP_SECONDS, params.maxInputSeconds);
-  const seconds = length?.isCounted && most > params.maxInputSeconds ? most : rounded;
-  const tokens = prompt === null ? 0 : estimateText(Buffer.from(prompt)).tokens;
-  return { input_seconds: seconds, ...(tokens > 0 && { input_tokens: TOKENS_AROUND + tokens }) };
+  const seconds = length?.mostSeconds ?? params.maxInputSeconds;
+  return heardOf({ seconds, isCounted: length?.isCounted ?? false, prompt }, params);
 }

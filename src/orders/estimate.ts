@@ -5,6 +5,7 @@ import type { Line, Scalar } from '../pricing/rules.ts';
 import type { QuotedOrder } from '../quotes.ts';
 import { type Asked, readAsked } from './asked.ts';
 import { agreed, type Fields, readNumber, readWhole, sourcesOf } from './fields.ts';
+import { heardOf } from './heard.ts';
 import { ceilingOfOrder, leastOfOrder, type Order, orderOf } from './order.ts';
 
 export interface OrderEstimate {
@@ -38,7 +39,7 @@ export function estimateOrder(fields: Fields, entry: MediaEntry): OrderEstimate 
 }
 
 /** In an estimate its caller is believed about what only the request would show. */
-function askedOf(fields: Fields, { model: { type } }: MediaEntry): Asked {
+function askedOf(fields: Fields, { model: { type, params } }: MediaEntry): Asked {
   const asked = readAsked(type, fields);
   const sources = sourcesOf(fields);
   const heard = type === 'stt' ? ['duration', 'seconds', 'duration_seconds'] : [];
@@ -49,9 +50,13 @@ function askedOf(fields: Fields, { model: { type } }: MediaEntry): Asked {
   );
   const characters = agreed(sources, ['characters', 'character_count'], readWhole(MAX_CHARACTERS));
   const tokens = agreed(sources, ['input_tokens'], readWhole(MAX_TOKENS));
+  const prompt = typeof fields['prompt'] === 'string' ? fields['prompt'] : null;
+  const longest = params.maxInputSeconds;
   return {
     ...asked,
     ...(seconds !== undefined && { input_seconds: seconds }),
+    ...(type === 'stt' &&
+      heardOf({ seconds: seconds ?? longest, isCounted: true, prompt }, params)),
     ...(characters !== undefined && asked.characters === undefined && { characters }),
     ...(tokens !== undefined && asked.input_tokens === undefined && { input_tokens: tokens }),
   };

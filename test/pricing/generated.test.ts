@@ -153,7 +153,10 @@ function bodyOf(wanted: Asked, { model }: MediaEntry): { fields: object; asked: 
     const length = { seconds: seconds!, mostSeconds: seconds!, isCounted: true };
     const recording = { length, prompt: random.chance(0.3) ? 'Names: Ada, Grace.' : null };
     const asked = askedOf(recording as Parameters<typeof askedOf>[0], model);
-    return { fields: asked, asked };
+    return {
+      fields: { input_seconds: seconds!, ...(recording.prompt && { prompt: recording.prompt }) },
+      asked,
+    };
   }
   const { characters = 0, ...others } = rest;
   if (model.type === 'tts') {
