@@ -35,6 +35,13 @@ const STUCK_MS = 10 * 60_000;
 /** Counted up to that many. */
 const MOST = 100;
 const MOST_DRIFT = 0.05;
+const MONTH_MS = 30 * DAY_MS;
+const PAYOUTS = [
+  ['requested', 'warn', 'Wallets that want their money back'],
+  ['approved', 'warn', 'Payouts that are approved and not sent'],
+  ['failed', 'bad', 'Payouts that failed this month'],
+  ['reversed', 'bad', 'Payouts that were reversed this month'],
+] as const;
 
 export class Attention {
   readonly #options: AttentionOptions;
@@ -85,116 +92,77 @@ export class Attention {
   async #money(): Promise<Concern[]> {
     const { reports: db, clock } = this.#options;
     const nowMs = clock.nowMs();
-    const found: Concern[] = [];
-    const add = (count: number, tone: Concern['tone'], what: string, to: string) => {
-      if (count > 0)
-        found.push({ tone, text: `${count >= MOST ? `${MOST} or more` : count} ${what}`, to });
-    };
-    const open = db
+    const lost = db
       .selectFrom('payments')
       .select('id')
       .where('next_check_at', 'is not', null)
       .where('state', '=', 'submitted')
       .where('submitted_at', '<', nowMs - STUCK_MS);
-    add(
-      await counted(open),
-      'bad',
-      'payments sent and not seen on chain',
-      '/admin/payments?state=submitted',
-    );
     const exposed = db.selectFrom('payments').select('id').where('is_exposed', '=', 1);
-    add(
-      await counted(exposed),
-      'warn',
-      'payments credited on a facilitator’s word alone',
-      '/admin/payments?state=settled',
-    );
-    const payouts = (state: 'requested' | 'approved' | 'failed' | 'reversed') =>
-      counted(
-        db
-          .selectFrom('payouts')
-          .select('id')
-          .where('state', '=', state)
-          .where('created_at', '>', nowMs - 30 * DAY_MS),
-      );
-    add(
-      await payouts('requested'),
-      'warn',
-      'wallets want their money back',
-      '/admin/payouts?state=requested',
-    );
-    add(
-      await payouts('approved'),
-      'warn',
-      'payouts are approved and not sent',
-      '/admin/payouts?state=approved',
-    );
-    add(await payouts('failed'), 'bad', 'payouts failed this month', '/admin/payouts?state=failed');
-    add(
-      await payouts('reversed'),
-      'bad',
-      'payouts were reversed this month',
-      '/admin/payouts?state=reversed',
-    );
     const frozen = db.selectFrom('accounts').select('id').where('state', '=', 'frozen');
-    add(await counted(frozen), 'warn', 'accounts are frozen', '/admin/accounts?state=frozen');
     const short = db
       .selectFrom('entries')
       .select('seq as id')
       .where('debit_account', '=', SYSTEM.shortfall)
       .where('at', '>', nowMs - DAY_MS)
       .orderBy('seq', 'desc');
-    add(
-      await counted(short),
-      'warn',
-      'answers of the last day cost more than was held',
-      '/admin/usage',
-    );
+    const payments = '/admin/payments?state=';
+    return [
+      ...(await concern(
+        'bad',
+        'Payments sent and not seen on chain',
+        lost,
+        `${payments}submitted`,
+      )),
+      ...(await concern(
+        'warn',
+        'Payments credited on a facilitator’s word alone',
+        exposed,
+        `${payments}settled`,
+      )),
+      ...(await this.#payouts(nowMs)),
+      ...(await concern('warn', 'Frozen accounts', frozen, '/admin/accounts?state=frozen')),
+      ...(await concern(
+        'warn',
+        'Answers of the last day that cost more than was held',
+        short,
+        '/admin/usage',
+      )),
+    ];
+  }
+
+  async #payouts(nowMs: number): Promise<Concern[]> {
+    const found: Concern[] = [];
+    for (const [state, tone, what] of PAYOUTS) {
+      const rows = this.#options.reports
+        .selectFrom('payouts')
+        .select('id')
+        .where('state', '=', state)
+        .where('created_at', '>', nowMs - MONTH_MS);
+      found.push(...(await concern(tone, what, rows, `/admin/payouts?state=${state}`)));
+    }
     return found;
   }
 
   async #work(): Promise<Concern[]> {
     const { reports: db, clock } = this.#options;
     const nowMs = clock.nowMs();
-    const tasks = await counted(
-      db
-        .selectFrom('tasks')
-        .select('id')
-        .where('next_at', 'is not', null)
-        .where((eb) =>
-          eb.or([
-            eb('troubled_since', '<', nowMs - STUCK_MS),
-            eb('next_at', '<', nowMs - STUCK_MS),
-          ]),
-        ),
-    );
-    const failed = await counted(
-      db
-        .selectFrom('webhook_deliveries')
-        .select('id')
-        .where('state', '=', 'failed')
-        .where('created_at', '>', nowMs - DAY_MS)
-        .orderBy('id', 'desc'),
-    );
+    const since = nowMs - STUCK_MS;
+    const stuck = db
+      .selectFrom('tasks')
+      .select('id')
+      .where('next_at', 'is not', null)
+      .where((eb) => eb.or([eb('troubled_since', '<', since), eb('next_at', '<', since)]));
+    const failed = db
+      .selectFrom('webhook_deliveries')
+      .select('id')
+      .where('state', '=', 'failed')
+      .where('created_at', '>', nowMs - DAY_MS)
+      .orderBy('id', 'desc');
+    const webhooks = 'Webhooks of the last day that were given up';
     return [
-      ...(tasks
-        ? [
-            {
-              tone: 'bad',
-              text: `${tasks} tasks are stuck`,
-              to: '/admin/tasks?state=processing',
-            } as const,
-          ]
-        : []),
-      ...(failed
-        ? [
-            {
-              tone: 'warn',
-              text: `${failed} webhooks of the last day were given up`,
-              to: '/admin/webhooks?state=failed',
-            } as const,
-          ]
-        : []),
+      ...(await concern('bad', 'Tasks that are stuck', stuck, '/admin/tasks?state=processing')),
+      ...(await concern('warn', webhooks, failed, '/admin/webhooks?state=failed')),
     ];
   }
 
@@ -206,7 +174,14 @@ export class Attention {
 
 type Rows = SelectQueryBuilder<Tables, keyof Tables, { id: string | number }>;
 
-/** Up to MOST. */
-async function counted(rows: Rows): Promise<number> {
-  return (await rows.limit(MOST).execute()).length;
+/** None where there are no such rows. */
+async function concern(
+  tone: Concern['tone'],
+  what: string,
+  rows: Rows,
+  to: string,
+): Promise<Concern[]> {
+  const { length } = await rows.limit(MOST).execute();
+  const count = length >= MOST ? `${MOST} or more` : String(length);
+  return length ? [{ tone, text: `${what}: ${count}`, to }] : [];
 }

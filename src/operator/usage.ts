@@ -15,9 +15,13 @@ export interface UsagePart {
   uncosted: number;
 }
 
+export type DayPart = Pick<UsagePart, 'day' | 'revenue' | 'upstream'>;
+
 export interface KeyPart {
   /** '' for requests that wallets signed themselves. */
   keyId: string;
+  /** What it is called; null for none. */
+  label: string | null;
   requests: number;
   /** Charged less refunded, nano-USD. */
   cost: bigint;
@@ -53,16 +57,29 @@ export class OperatorUsage {
 
   /** The dearest few, of what was rolled up. */
   async byKey({ fromDay, toDay }: Span): Promise<KeyPart[]> {
-    const { rows } = await sql<{ key_id: string; requests: number; cost: string }>`
-      select key_id, sum(requests) as requests, cast(sum(cost - refunded) as text) as cost
-      from usage_days where day between ${fromDay} and ${toDay}
-      group by key_id order by sum(cost - refunded) desc limit ${sql.lit(MOST_KEYS)}`.execute(
-      this.#read,
-    );
-    return rows.map(({ key_id: keyId, requests, cost }) => ({
-      keyId,
-      requests,
-      cost: BigInt(cost),
+    const { rows } = await sql<{
+      key_id: string;
+      label: string | null;
+      requests: number;
+      cost: string;
+    }>`
+      select s.*, k.description as label from (
+        select key_id, sum(requests) as requests, cast(sum(cost - refunded) as text) as cost
+        from usage_days where day between ${fromDay} and ${toDay}
+        group by key_id order by sum(cost - refunded) desc limit ${sql.lit(MOST_KEYS)}
+      ) as s left join api_keys k on k.id = s.key_id`.execute(this.#read);
+    return rows.map(({ key_id: keyId, cost, ...rest }) => ({ ...rest, keyId, cost: BigInt(cost) }));
+  }
+
+  /** Oldest day first; days without any are left out. */
+  async byDay(span: Span): Promise<DayPart[]> {
+    const { rows } = await sql<{ day: number; revenue: string; upstream: string }>`
+      select day, cast(sum(revenue) as text) as revenue, cast(sum(upstream) as text) as upstream
+      from (${servedIn(span)}) as parts group by day order by day`.execute(this.#read);
+    return rows.map(({ day, revenue, upstream }) => ({
+      day,
+      revenue: BigInt(revenue),
+      upstream: BigInt(upstream),
     }));
   }
 }

@@ -67,7 +67,7 @@ function shown(call: PageCall, channel: ChannelView): Html {
       ${figure('Cost', `$${served.upstreamUsd}`, served.uncosted > 0 && `${served.uncosted} calls unknown`)}
       ${figure('Margin', served.marginUsd === null ? '–' : `$${served.marginUsd}`)}
       ${figure('Good attempts', rate, `${attempts.failed} failed, ${attempts.busy} busy`)}
-      ${figure('First byte, p95', ms(latency.firstByteMs.p95), `half within ${ms(latency.firstByteMs.p50)}`)}
+      ${figure('First byte, p95', ms(latency.firstByteMs.p95), latency.firstByteMs.p50 !== null && `half within ${ms(latency.firstByteMs.p50)}`)}
       ${figure('Cost off its rules', `${Math.round(channel.costDrift * 100)} %`)}
     </dl>
     <div class="row spaced">

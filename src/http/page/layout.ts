@@ -56,7 +56,7 @@ export function layout(frame: Frame, main: Html): string {
       <a class="skip" href="#main">Skip to content</a>
       <header>
         <a class="brand" href="/admin">Farebox</a>
-        ${isSandbox && html`<span class="badge warn">sandbox: play money</span>`}
+        ${isSandbox && html`<span class="badge warn">sandbox<span class="wide">: play money</span></span>`}
         ${path !== null && menu(path, csrf)}
       </header>
       <main id="main" tabindex="-1">

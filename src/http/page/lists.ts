@@ -62,7 +62,11 @@ export function anyOf(choices: readonly string[]): [string, string][] {
   return [['', 'Any'], ...choices.map((choice): [string, string] => [choice, choice])];
 }
 
-/** An id that leads to its page. */
-export function link(path: string, id: string | null, text: string = id ?? ''): Piece {
-  return id === null ? '–' : html`<a class="mono" href="${path}/${id}">${text}</a>`;
+/** An id that leads to its page. Of long ones the end is shown: their beginnings are a time, and alike. */
+export function link(path: string, id: string | null, text = short(id ?? '')): Piece {
+  return id === null ? '–' : html`<a class="mono" href="${path}/${id}" title="${id}">${text}</a>`;
+}
+
+function short(id: string): string {
+  return id.length > 20 ? `${id.slice(0, id.indexOf('_') + 1)}…${id.slice(-8)}` : id;
 }

@@ -5,11 +5,13 @@ import type { Concern } from '../../operator/attention.ts';
 import type { NetworkFunds } from '../../operator/funds.ts';
 import type { SpanName, Stand } from '../../operator/standing.ts';
 import type { AdminOptions } from '../admin/options.ts';
+import { spanOf } from '../admin/spans.ts';
 import { html, type Html } from './html.ts';
 import type { Page } from './page.ts';
-import { figure, table, time, usd } from './pieces.ts';
+import { figure, table, time } from './pieces.ts';
+import { byDay, plot } from './usage.ts';
 
-export type OverviewOptions = Pick<AdminOptions, 'operator'>;
+export type OverviewOptions = Pick<AdminOptions, 'operator' | 'clock'>;
 
 const SPANS: readonly (readonly [SpanName, string])[] = [
   ['today', 'Today (UTC)'],
@@ -17,7 +19,7 @@ const SPANS: readonly (readonly [SpanName, string])[] = [
   ['month', '30 days'],
 ];
 
-export function overview({ operator }: OverviewOptions): Page {
+export function overview({ operator, clock }: OverviewOptions): Page {
   return {
     title: 'Overview',
     path: '/admin',
@@ -25,6 +27,8 @@ export function overview({ operator }: OverviewOptions): Page {
       const concerns = await operator.attention.list();
       const stand = await operator.standing.now();
       const figures = figuresOf(stand);
+      const span = spanOf({}, clock.nowMs());
+      const days = await operator.usage.byDay(span);
       const live = (name: string) => html`<span data-figure="${name}">${figures[name]}</span>`;
       return html`<div data-live="/admin/live">
         ${attention(concerns)}
@@ -32,8 +36,7 @@ export function overview({ operator }: OverviewOptions): Page {
           ${figure('Owed to customers', live('liabilities'))}
           ${figure('Held for work under way', live('held'))}
           ${operator.funds.all().map((network) => funds(network))}
-          ${figure('Calls since the start', live('calls'))}
-          ${figure('Of them failed here', live('errors'))}
+          ${figure('Calls since the start', live('calls'), html`${live('errors')} failed here`)}
           ${figure('19 of 20 calls take at most', live('p95'))}
         </dl>
         <h2>Business</h2>
@@ -50,6 +53,11 @@ export function overview({ operator }: OverviewOptions): Page {
           SPANS,
           { empty: '' },
         )}
+        <h2>Revenue and cost by day</h2>
+        ${plot(span, [
+          { label: 'Revenue', values: byDay(days, span, ({ revenue }) => revenue) },
+          { label: 'Upstream cost', values: byDay(days, span, ({ upstream }) => upstream) },
+        ])}
         <p class="soft">
           Upstream cost is what upstreams say, else what the cost rules of the routes come to; a
           margin stands where the cost of every call is known.
@@ -71,18 +79,22 @@ function attention(concerns: Concern[]): Html {
 }
 
 function funds({ network, held, readAtMs }: NetworkFunds): Html {
-  const value = held === null ? 'not known' : usd(held);
-  return figure(`On chain, ${network}`, value, readAtMs !== null && html`read ${time(readAtMs)}`);
+  const value = held === null ? 'not known' : about(BigInt(held));
+  return figure(
+    `On chain, ${shortName(network)}`,
+    value,
+    readAtMs !== null && html`read ${time(readAtMs)}`,
+  );
 }
 
 /** As they stand on the page and are told live, by name. */
 export function figuresOf(stand: Stand): Record<string, string> {
   const { liabilities, held, spans, calls, errors, p95Ms } = stand;
   const figures: Record<string, string> = {
-    liabilities: usd(liabilities),
-    held: usd(held),
-    calls: String(calls),
-    errors: String(errors),
+    liabilities: about(BigInt(liabilities)),
+    held: about(BigInt(held)),
+    calls: calls.toLocaleString('en'),
+    errors: errors.toLocaleString('en'),
     p95: p95Ms === null ? '–' : `${Math.round(p95Ms)} ms`,
   };
   for (const [name] of SPANS) {
@@ -94,14 +106,22 @@ export function figuresOf(stand: Stand): Record<string, string> {
 
 function partsOf({ requests, revenue, upstream, uncosted }: Served): Record<string, string> {
   return {
-    calls: String(requests),
-    revenue: dollars(revenue),
-    cost: uncosted > 0 ? `${dollars(upstream)} + ${uncosted} unknown` : dollars(upstream),
-    margin: uncosted > 0 ? '–' : dollars(revenue - upstream),
+    calls: requests.toLocaleString('en'),
+    revenue: about(revenue),
+    cost: uncosted > 0 ? `${about(upstream)} (${uncosted} unknown)` : about(upstream),
+    margin: uncosted > 0 ? '–' : about(revenue - upstream),
   };
 }
 
-export function dollars(nano: bigint): string {
-  const text = formatBigUsd(nano);
-  return text.startsWith('-') ? `-$${text.slice(1)}` : `$${text}`;
+/** CAIP-2 ids of Solana are a hash. */
+function shortName(network: string): string {
+  return network.length > 20 ? `${network.slice(0, 14)}…` : network;
+}
+
+/** To the cent, small sums to the hundredth of one: what is exact stands on the pages behind. */
+function about(nano: bigint): string {
+  const value = Number(formatBigUsd(nano));
+  const digits = value === 0 || Math.abs(value) >= 1 ? 2 : 4;
+  const places = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${value < 0 ? '-' : ''}$${Math.abs(value).toLocaleString('en', places)}`;
 }

@@ -7,7 +7,7 @@ import { idOf, post } from './actions.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { anyOf, chosen, cut, link, pageOf, search, sought } from './lists.ts';
 import { form, type Page, type PageCall, type PageOptions } from './page.ts';
-import { badge, field, figure, select, table, time, usd } from './pieces.ts';
+import { badge, facts, field, figure, select, table, time, usd } from './pieces.ts';
 
 const PATH = '/admin/payments';
 const STATES = ['received', 'submitted', 'settled', 'failed', 'expired', 'reversed'] as const;
@@ -101,14 +101,7 @@ function seen(row: PaymentRow): Html {
     ],
     ['Reason', row.reason ?? '–'],
   ];
-  return table(
-    [
-      { title: 'What', cell: ([name]) => name },
-      { title: 'Seen', cell: ([, value]) => value },
-    ],
-    lines,
-    { empty: '' },
-  );
+  return facts(lines);
 }
 
 function look(call: PageCall, isRecheckable: boolean): Html {

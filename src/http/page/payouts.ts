@@ -6,7 +6,7 @@ import { act, idOf, post, reasonField } from './actions.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { anyOf, chosen, cut, link, pageOf, search, sought } from './lists.ts';
 import type { Page, PageCall, PageOptions } from './page.ts';
-import { badge, field, figure, select, table, time, usd } from './pieces.ts';
+import { badge, facts, field, figure, select, table, time, usd } from './pieces.ts';
 
 const PATH = '/admin/payouts';
 const STATES = [
@@ -82,14 +82,7 @@ export function payoutPage({ payouts }: Pick<AdminOptions, 'payouts'>): Page {
           ${figure('Amount', usd(row.amount))} ${figure('Looks at the chain', row.looks)}
           ${figure('Next look', time(row.next_check_at))}
         </dl>
-        ${table(
-          [
-            { title: 'What', cell: ([name]) => name },
-            { title: 'Seen', cell: ([, value]) => value },
-          ],
-          lines,
-          { empty: '' },
-        )}
+        ${facts(lines)}
         <p><a href="/admin/log?target=${row.id}">Its log</a></p>
         <div class="columns">${forms(call, row)}</div>`;
     },

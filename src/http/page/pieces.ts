@@ -1,5 +1,5 @@
 /** Pieces that many pages are made of. */
-import { formatUsd, type NanoUsd, nanoUsd } from '../../money.ts';
+import { formatBigUsd, formatUsd, type NanoUsd, nanoUsd } from '../../money.ts';
 import { html, type Html, type Piece } from './html.ts';
 
 export interface Column<Row> {
@@ -37,6 +37,23 @@ export function table<Row>(
     ${next !== null && html`<p><a class="more" href="${next}">Next page</a></p>`}`;
 }
 
+/** What is known of one thing, line by line. */
+export function facts(lines: readonly (readonly [name: string, value: Piece])[]): Html {
+  return html`<div class="scroll">
+    <table class="facts">
+      <tbody>
+        ${lines.map(
+          ([name, value]) =>
+            html`<tr>
+              <th scope="row">${name}</th>
+              <td>${value}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
 /** A figure with its name, on overview pages. */
 export function figure(name: string, value: Piece, note: Piece = null): Html {
   return html`<div class="figure">
@@ -47,6 +64,12 @@ export function figure(name: string, value: Piece, note: Piece = null): Html {
 
 export function usd(amount: number): string {
   return `$${formatUsd(nanoUsd(Math.abs(amount)) as NanoUsd)}`.replace(/^/, amount < 0 ? '-' : '');
+}
+
+/** Of sums that may be beyond what one account can hold. */
+export function dollars(nano: bigint): string {
+  const text = formatBigUsd(nano);
+  return text.startsWith('-') ? `-$${text.slice(1)}` : `$${text}`;
 }
 
 /** Machine-readable; the page's script shows it in the reader's own time. */

@@ -7,7 +7,7 @@ import { idOf, post, reasonField } from './actions.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { anyOf, chosen, cut, link, pageOf, search, sought } from './lists.ts';
 import { form, type Page, type PageOptions } from './page.ts';
-import { badge, field, figure, select, table, time, usd } from './pieces.ts';
+import { badge, facts, field, figure, select, table, time, usd } from './pieces.ts';
 import { AppError } from '../../errors.ts';
 
 export type TasksPageOptions = Pick<AdminOptions, 'operator'> & {
@@ -69,10 +69,10 @@ export function taskPage({ operator, media }: TasksPageOptions): Page {
       const isOpen = row.state === 'pending' || row.state === 'processing';
       return html`<p>${badge(row.state, TONES[row.state])} <code>${id}</code></p>
         <dl class="figures">
-          ${figure('Model', row.model)} ${figure('Held', usd(row.held))}
+          ${figure('Model', row.model)} ${figure('Most it could cost', usd(row.held))}
           ${figure('Charged', usd(row.charged))} ${figure('Progress', `${row.progress} %`)}
         </dl>
-        ${results.map((result) => shown(media.view(result)))} ${facts(row)}
+        ${results.map((result) => shown(media.view(result)))} ${known(row)}
         <p>
           <a href="/admin/webhooks?taskId=${id}">Its webhooks</a>
         </p>
@@ -101,7 +101,7 @@ export function taskPage({ operator, media }: TasksPageOptions): Page {
   };
 }
 
-function facts(row: TaskRow): Html {
+function known(row: TaskRow): Html {
   const lines: [string, Piece][] = [
     ['Account', link('/admin/accounts', row.account_id)],
     ['Key', link('/admin/keys', row.key_id)],
@@ -111,17 +111,10 @@ function facts(row: TaskRow): Html {
     ['Began', time(row.started_at)],
     ['Ended', time(row.ended_at)],
     ['Next look', time(row.next_at)],
-    ['Looks', `${row.polls}; failed in our own doing ${row.crashes} times`],
+    ['Looks', row.polls],
     ['Error', row.error_code === null ? '–' : `${row.error_code}: ${row.error_message ?? ''}`],
   ];
-  return table(
-    [
-      { title: 'What', cell: ([name]) => name },
-      { title: 'Is', cell: ([, value]) => value },
-    ],
-    lines,
-    { empty: '' },
-  );
+  return facts(lines);
 }
 
 /** Of our own links alone, by their path: pages load nothing from elsewhere. */

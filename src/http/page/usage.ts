@@ -1,6 +1,6 @@
 /** /admin/usage: what was used by day, by model and by key, drawn, listed and as CSV. */
 import { formatBigUsd } from '../../money.ts';
-import type { KeyPart, UsagePart } from '../../operator/usage.ts';
+import type { DayPart, KeyPart, UsagePart } from '../../operator/usage.ts';
 import type { Span } from '../../usage/sources.ts';
 import type { AdminOptions } from '../admin/options.ts';
 import { shownSpan, spanOf } from '../admin/spans.ts';
@@ -8,9 +8,8 @@ import { csv } from '../csv.ts';
 import { dateOf, startOf } from '../venice/dates.ts';
 import { html, type Html } from './html.ts';
 import { link, search } from './lists.ts';
-import { dollars } from './overview.ts';
 import { type Page, type PageCall, type PageOptions, stream } from './page.ts';
-import { field, table } from './pieces.ts';
+import { dollars, field, table } from './pieces.ts';
 
 export type UsagePageOptions = Pick<AdminOptions, 'operator' | 'clock'>;
 
@@ -91,17 +90,20 @@ function compare(a: Sum, b: Sum): number {
 }
 
 /** Dollars, for drawing alone. */
-function byDay(
-  parts: readonly UsagePart[],
+export function byDay<Part extends DayPart>(
+  parts: readonly Part[],
   { fromDay, toDay }: Span,
-  of: (part: UsagePart) => bigint,
+  of: (part: Part) => bigint,
 ): number[] {
   const values = Array.from({ length: toDay - fromDay + 1 }, () => 0n);
   for (const part of parts) values[part.day - fromDay]! += of(part);
   return values.map((nano) => Number(formatBigUsd(nano)));
 }
 
-function plot({ fromDay, toDay }: Span, series: { label: string; values: number[] }[]): Html {
+export function plot(
+  { fromDay, toDay }: Span,
+  series: { label: string; values: number[] }[],
+): Html {
   if (!series.length) return html`<p class="empty">Nothing was used.</p>`;
   const x = Array.from({ length: toDay - fromDay + 1 }, (_each, n) => startOf(fromDay + n) / 1_000);
   const data = JSON.stringify({ x, series, money: true });
@@ -132,7 +134,8 @@ function keyTable(keys: KeyPart[]): Html {
     [
       {
         title: 'Key',
-        cell: ({ keyId }) => (keyId === '' ? 'wallets themselves' : link('/admin/keys', keyId)),
+        cell: ({ keyId, label }) =>
+          keyId === '' ? 'wallets themselves' : link('/admin/keys', keyId, label || keyId),
       },
       { title: 'Calls', isNumber: true, cell: ({ requests }) => requests },
       { title: 'Charged', isNumber: true, cell: ({ cost }) => dollars(cost) },

@@ -1,0 +1,236 @@
+/** What comes from customers, upstreams and chains is text on every page, whatever it looks like. */
+import { type Browser, chromium } from 'playwright-core';
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '../../../src/ids.ts';
+import { MODEL_ID, startApp, type TestApp } from '../../support/app.ts';
+import { type Site, site } from '../../support/site.ts';
+
+const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const BAIT = [
+  '<script>window.hit=1</script>',
+  '"><img src=x onerror=window.hit=1>',
+  "' autofocus onfocus=window.hit=1 x='",
+  '<svg/onload=window.hit=1>',
+  'javascript:window.hit=1',
+  '</textarea><script>window.hit=1</script>',
+];
+
+describe('the site before hostile strings (A-6)', () => {
+  let app: TestApp;
+  let boss: Site;
+  let paths: string[];
+  beforeAll(async () => {
+    app = await startApp({
+      change: (config) => {
+        const chat = config.models.find(({ id }) => id === MODEL_ID)!;
+        BAIT.forEach((bait, n) =>
+          config.models.push({
+            ...chat,
+            id: bait,
+            name: bait,
+            aliases: [`${bait} ${n}`],
+            tier: bait,
+          }),
+        );
+      },
+    });
+    boss = await site(app);
+    paths = await plant(app, boss);
+  });
+  afterAll(() => app[Symbol.asyncDispose]());
+
+  it('shows them as text, and makes no element or attribute of them', async () => {
+    for (const path of paths) {
+      const text = await boss.page(path);
+      const tags = text.match(/<[a-z!/][^>]*>/gi) ?? [];
+      for (const tag of tags) {
+        const names = tag.replaceAll(/"[^"]*"/g, '""');
+        expect([path, names]).toEqual([path, expect.not.stringMatching(/\son\w+\s*=|<svg|hit=1/i)]);
+        expect([path, tag]).toEqual([
+          path,
+          expect.not.stringMatching(/(href|src|action)="javascript:/i),
+        ]);
+      }
+      const scripts = tags.filter((tag) => /^<script/i.test(tag));
+      expect(
+        scripts.every((tag) => /^<script src="\/admin\/assets\/\w+\.js" defer>$/.test(tag)),
+      ).toBe(true);
+    }
+  });
+
+  it.skipIf(!existsSync(CHROMIUM))(
+    'runs nothing of them in a real browser',
+    async () => {
+      const browser: Browser = await chromium.launch({
+        executablePath: CHROMIUM,
+        args: ['--no-sandbox'],
+      });
+      try {
+        const context = await browser.newContext();
+        const [name = '', value = ''] = boss.cookie.split('=');
+        await context.addCookies([{ name, value, url: `${app.url}/admin` }]);
+        const page = await context.newPage();
+        const said: string[] = [];
+        page.on('dialog', (dialog) => {
+          said.push(dialog.message());
+          void dialog.dismiss();
+        });
+        for (const path of paths) {
+          await page.goto(app.url + path);
+          expect([path, await page.evaluate('window.hit ?? null')]).toEqual([path, null]);
+          expect(await page.locator('main').count()).toBe(1);
+        }
+        expect(said).toEqual([]);
+      } finally {
+        await browser.close();
+      }
+    },
+    60_000,
+  );
+});
+
+/** Into every column that somebody else writes. Answers the pages on which they are shown. */
+async function plant(app: TestApp, boss: Site): Promise<string[]> {
+  const { accountId, secret } = await app.key('5');
+  await app.chat({ authorization: `Bearer ${secret}` });
+  const { ledger, keys } = app.app.store;
+  for (const bait of BAIT) {
+    await keys.create({ accountId, type: 'INFERENCE', description: bait.slice(0, 64) });
+    await boss.send(`/admin/accounts/${accountId}/grants`, { amountUsd: '0.01', reason: bait });
+    await boss.send('/admin/accounts', { label: bait, creditLineUsd: '0', reason: bait });
+  }
+  const ids = { payment: newId('pay'), task: newId('task') };
+  const [bait] = BAIT;
+  const hostile = BAIT.join(' ');
+  const hold = await ledger.read.selectFrom('holds').select('id').executeTakeFirstOrThrow();
+  await ledger.write(async ({ db, nowMs }) => {
+    await db
+      .insertInto('payments')
+      .values({
+        id: ids.payment,
+        network: 'eip155:84532',
+        asset: 'x',
+        identity: hostile,
+        payer: hostile,
+        pay_to: hostile,
+        units: '1000000',
+        state: 'failed',
+        payment: '{}',
+        dialect: 'v2',
+        claim: null,
+        transaction_id: hostile,
+        raw_transaction: null,
+        block: hostile,
+        is_final: 0,
+        account_id: null,
+        reason: hostile,
+        valid_before: null,
+        attempts: 1,
+        created_at: nowMs,
+        submitted_at: null,
+        settled_at: null,
+        next_check_at: null,
+        is_exposed: 0,
+      })
+      .execute();
+    await db
+      .insertInto('webhook_deliveries')
+      .values({
+        id: newId('whd'),
+        account_id: accountId,
+        task_id: ids.task,
+        event: bait!,
+        url: 'sealed',
+        origin: hostile,
+        payload: 'sealed',
+        state: 'failed',
+        attempts: 9,
+        next_at: null,
+        last_status: 500,
+        last_error: hostile,
+        created_at: nowMs,
+        since: nowMs,
+        delivered_at: null,
+      })
+      .execute();
+    await db
+      .insertInto('tasks')
+      .values({
+        id: ids.task,
+        account_id: accountId,
+        key_id: null,
+        owner: hostile,
+        kind: 'video',
+        type: 'video',
+        model: hostile,
+        request_id: hostile,
+        lane: 'x',
+        queue: null,
+        priority: 0,
+        channel_id: hostile,
+        upstream_model: hostile,
+        tried: hostile,
+        sealed: null,
+        callback: null,
+        priced: '{}',
+        price_version: 'x',
+        hold_id: hold.id,
+        held: 0,
+        charged: 0,
+        state: 'failed',
+        submit: 'sent',
+        ref: null,
+        progress: 0,
+        queue_position: null,
+        starts: 1,
+        polls: 1,
+        crashes: 0,
+        troubled_since: null,
+        lease_epoch: 1,
+        next_at: null,
+        deadline_at: nowMs,
+        error_code: hostile,
+        error_message: hostile,
+        measured: null,
+        upstream_cost: null,
+        created_at: nowMs,
+        started_at: nowMs,
+        ended_at: nowMs,
+      })
+      .execute();
+    await db
+      .insertInto('channel_days')
+      .values({
+        channel_id: 'demo',
+        day: Math.floor(nowMs / 86_400_000),
+        model: hostile,
+        requests: 1,
+        revenue: 1,
+        upstream: 1,
+        uncosted: 0,
+      })
+      .execute();
+  });
+  const asked = encodeURIComponent(BAIT[1]!);
+  return [
+    '/admin',
+    `/admin/accounts?search=${asked}`,
+    '/admin/accounts',
+    `/admin/accounts/${accountId}`,
+    `/admin/keys?accountId=${asked}`,
+    '/admin/keys',
+    '/admin/models',
+    `/admin/models?name=${asked}`,
+    '/admin/channels',
+    '/admin/tasks',
+    `/admin/tasks/${ids.task}`,
+    '/admin/payments',
+    `/admin/payments/${ids.payment}`,
+    `/admin/payouts?notice=${asked}`,
+    '/admin/webhooks',
+    '/admin/usage',
+    `/admin/log?target=${asked}`,
+    '/admin/log',
+  ];
+}
