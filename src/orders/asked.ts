@@ -11,6 +11,8 @@ import {
   agreed,
   bare,
   type Fields,
+  isFields,
+  isSource,
   readAudio,
   readDuration,
   readFactor,
@@ -88,13 +90,23 @@ const FORBIDDEN: Record<string, readonly unknown[]> = {
   enable_web_search: [false],
   tools: [],
   stream: [false],
+  // A song by its parts, each with a length of its own.
+  composition_plan: [],
+  // Of Ideogram's three the dearest costs half as much again as the usual one.
+  rendering_speed: ['TURBO', 'BALANCED', 'DEFAULT'],
 };
+/** Inside of anything else they are lengths of shots and parts, which together are longer than what was priced. */
+const HIDDEN = new Set([...LENGTHS, ...MILLISECONDS, 'num_frames', 'frame_count'].map(bare));
+/** Sent back to whoever sent it, and obeyed by nobody. */
+const NOTES = 'metadata';
+const MAX_DEPTH = 8;
 
 /** `fields`: the caller's body. Errors: invalid_request and unsupported_parameter, with details.field. */
 export function readAsked(type: MediaType, fields: Fields): Asked {
   const sources = sourcesOf(fields);
   if (type !== 'tts' && type !== 'stt') {
     refuseForbidden(sources);
+    refuseLengthsInside(sources);
     refuseForeign(fields);
   }
   const asked: { [K in keyof Asked]: Asked[K] | undefined } = {
@@ -119,15 +131,39 @@ function refuseForbidden(sources: readonly Source[]): void {
     for (const [forbidden, harmless] of Object.entries(FORBIDDEN)) {
       const said = source.get(bare(forbidden)) ?? [];
       const harm = said.find(([, value]) => (value ?? null) !== null && !harmless.includes(value));
-      if (!harm) continue;
-      const [name] = harm;
-      throw new AppError(
-        'unsupported_parameter',
-        `The field "${name}" changes what the request costs and is not offered here: leave it out.`,
-        { details: { field: name } },
-      );
+      if (harm) throw unpriced(harm[0]);
     }
   }
+}
+
+function refuseLengthsInside(sources: readonly Source[]): void {
+  for (const [at, source] of sources.entries()) {
+    for (const [name, value] of [...source.values()].flat()) {
+      // Objects that are sources themselves come by themselves.
+      const isRead = at === 0 && isSource(name) && isFields(value);
+      if (name !== NOTES && !isRead) refuseHidden(value, 0);
+    }
+  }
+}
+
+function refuseHidden(value: unknown, depth: number): void {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return;
+  if (Array.isArray(value)) {
+    for (const item of value) refuseHidden(item, depth + 1);
+    return;
+  }
+  for (const [name, item] of Object.entries(value)) {
+    if (HIDDEN.has(bare(name)) && (item ?? null) !== null) throw unpriced(name);
+    refuseHidden(item, depth + 1);
+  }
+}
+
+function unpriced(name: string): AppError {
+  return new AppError(
+    'unsupported_parameter',
+    `The field "${name}" changes what the request costs and is not offered here: leave it out.`,
+    { details: { field: name } },
+  );
 }
 
 /** Seconds are of what is made, but where sound is read: there they are what is sent along. */

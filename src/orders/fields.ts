@@ -24,6 +24,11 @@ export function sourcesOf(fields: Fields): Source[] {
   return [body, ...nested.flatMap(([, value]) => (isFields(value) ? [sourceOf(value)] : []))];
 }
 
+/** Whether parameters stand in what is called so, in a body. */
+export function isSource(name: string): boolean {
+  return NESTED.some((each) => bare(each) === bare(name));
+}
+
 function sourceOf(fields: Fields): Source {
   return Map.groupBy(Object.entries(fields), ([name]) => bare(name));
 }

@@ -153,6 +153,16 @@ describe('what is asked', () => {
     ['no length', 'video', { duration: 'long' }, 'duration'],
     ['frames, which no price knows', 'video', { num_frames: 900 }, 'num_frames'],
     ['frames, inside', 'video', { parameters: { frames: 900 } }, 'frames'],
+    ['lengths of shots', 'video', { duration: 3, multi_prompt: [{ duration: '15' }] }, 'duration'],
+    [
+      'lengths of parts',
+      'music',
+      { duration: 3, input: { plan: { sections: [{ durationMs: 120_000 }] } } },
+      'durationMs',
+    ],
+    ['lengths deep inside', 'video', { input: { parameters: { seconds: 12 } } }, 'seconds'],
+    ['a song by its parts', 'music', { composition_plan: { chunks: [] } }, 'composition_plan'],
+    ['a dearer way', 'image', { rendering_speed: 'QUALITY' }, 'rendering_speed'],
     ['a dearer service', 'video', { service_tier: 'priority' }, 'service_tier'],
     ['pictures on the way', 'image', { partial_images: 3 }, 'partial_images'],
     [
@@ -167,6 +177,16 @@ describe('what is asked', () => {
       expect(() => readAsked(type, body)).toThrow(expect.objectContaining({ details: { field } }));
     },
   );
+
+  it('lets through what only has such a name', () => {
+    const asked = readAsked('video', {
+      duration: 6,
+      metadata: { duration: 99 },
+      parameters: { duration: 6, camera: { zoom: 2, duration: null } },
+      rendering_speed: 'TURBO',
+    });
+    expect(asked).toEqual({ duration: 6 });
+  });
 
   it('counts links that are written as only their readers read them', () => {
     for (const url of [

@@ -49,7 +49,7 @@ function contentOf(asks: Asks): Fields[] {
     asks.videos.length + asks.sounds.length > 0 ||
     asks.pictures.some(({ role }) => role === 'reference');
   return [
-    ...(asks.prompt === '' ? [] : [{ type: 'text', text: asks.prompt }]),
+    ...(asks.prompt === '' ? [] : [{ type: 'text', text: withoutCommands(asks.prompt) }]),
     ...asks.pictures.map(({ url, role }) => ({
       type: 'image_url',
       image_url: { url },
@@ -66,6 +66,11 @@ function contentOf(asks: Asks): Fields[] {
       role: 'reference_audio',
     })),
   ];
+}
+
+/** "--dur 12 --rs 1080p" in the text of Seedance's older models are settings, and nobody has priced them there. */
+function withoutCommands(prompt: string): string {
+  return prompt.replaceAll(/--+(?=[a-z])/gi, '\u2014');
 }
 
 async function poll(ref: Json, job: MediaJob, http: MediaHttp): Promise<Polled> {

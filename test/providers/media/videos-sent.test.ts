@@ -223,6 +223,14 @@ describe('videos from pictures', () => {
     ]);
   });
 
+  it('modelark: a prompt is no place for settings', async () => {
+    const fields = { prompt: 'A fox -- red, well-known --dur 12 --RS 1080p\n---fps 60' };
+    const { json } = await sent('modelark', { type: 'video', fields, order });
+    expect(json['content']).toEqual([
+      { type: 'text', text: 'A fox -- red, well-known —dur 12 —RS 1080p\n—fps 60' },
+    ]);
+  });
+
   it('modelark: a length that the model chooses', async () => {
     const { json } = await sent('modelark', {
       type: 'video',
