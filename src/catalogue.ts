@@ -26,6 +26,8 @@ const MAX_EARLIER = 20_000;
 
 export class Catalogue {
   readonly tokenizer: Tokenizer;
+  /** Grows with each reload, for those who keep what they made of the list. */
+  revision = 0;
   #entries: Map<string, CatalogueEntry>;
   #aliases: Map<string, CatalogueEntry>;
   /** Earlier prices that a quote may name, by model and version; the newest last. */
@@ -44,6 +46,7 @@ export class Catalogue {
     for (const entry of this.#entries.values()) this.#remember(entry);
     this.#entries = entries;
     this.#aliases = aliasesOf(entries);
+    this.revision += 1;
   }
 
   /** Prices of a model that were in force before, for quotes and tasks that name them. */

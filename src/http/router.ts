@@ -25,8 +25,8 @@ import { adminRoutes } from './admin/routes.ts';
 import { audioShops } from './audio.ts';
 import { countTokens } from './anthropic/count-tokens.ts';
 import { chatShops } from './chat-shops.ts';
-import { authPage } from './discovery/auth-page.ts';
-import { openapi } from './discovery/openapi.ts';
+import { kept } from './discovery/kept.ts';
+import { DOCUMENTS } from './discovery/routes.ts';
 import { inTurn, type Step } from './in-turn.ts';
 import { creditsEstimate } from './openai/estimate.ts';
 import { whileSound } from './limits.ts';
@@ -123,8 +123,7 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/health', null, health);
   on('get', '/api/health', null, health);
   on('get', '/ready', null, open, ready);
-  on('get', '/auth.md', null, open, authPage);
-  on('get', '/openapi.json', null, open, openapi(table));
+  for (const [path, make] of DOCUMENTS) on('get', path, null, open, kept(options, table, make));
   serve('get', '/metrics', getMetrics(options));
 
   for (const [path, step] of modelRoutes(catalogue)) on('get', path, null, open, step);

@@ -1,102 +1,181 @@
-/** GET /openapi.json: what the management routes take and answer, from the very schemas that check them. */
-import { z } from 'zod';
+/** GET /openapi.json: every route that is served, from the very schemas that check requests where there are such. */
+import type { z } from 'zod';
 import { RIGHTS } from '../../auth/rights.ts';
-import type { Operation } from '../operation.ts';
-import { type Context, sendJson } from '../request.ts';
+import type { ModelConfig } from '../../config/config.ts';
+import { formatUsd } from '../../money.ts';
 import type { RouteEntry } from '../router.ts';
+import { type Described, documentedPath, exampleOf, JSON_TYPE } from './described.ts';
+import { EXAMPLES } from './examples.ts';
+import { jsonText, type Made, type Site } from './kept.ts';
+import { PLAIN } from './plain.ts';
+import { SALES } from './sales.ts';
+import { COMPONENTS, errorName, ref, type Schema, schemaOf } from './schemas.ts';
 
-type Schema = Record<string, unknown>;
+export function openapi(site: Site): Made {
+  return { type: `${JSON_TYPE}; charset=utf-8`, text: jsonText(openapiDocument(site)) };
+}
 
-/** The document is made once, when it is first asked for: the table is complete by then. */
-export function openapi(table: readonly RouteEntry[]) {
-  let document: Schema | null = null;
-  return (ctx: Context): void => {
-    document ??= openapiDocument(table);
-    sendJson(ctx, 200, { ...document, servers: [{ url: ctx.state.origin }] });
+/** Null for a route that nobody described: a test finds it. */
+export function describedOf({ method, path, operation }: RouteEntry): Described | null {
+  const name = `${method} ${path}`;
+  if (!operation) return (method === 'post' ? SALES[path] : undefined) ?? PLAIN[name] ?? null;
+  const { answer, ...rest } = operation;
+  const isText = path === '/metrics';
+  return {
+    ...rest,
+    answer: isText ? null : answer,
+    ...EXAMPLES[name],
+    ...(isText && { answerTypes: ['text/plain'] }),
   };
 }
 
-export function openapiDocument(table: readonly RouteEntry[]): Schema {
+export function openapiDocument(site: Site): Schema {
   const paths: Record<string, Schema> = {};
-  for (const { method, path, operation } of table) {
-    if (!operation) continue;
-    const named = path.replaceAll(/:(\w+)/g, '{$1}');
-    paths[named] = { ...paths[named], [method]: documented(method, path, operation) };
+  for (const route of site.table) {
+    const described = describedOf(route);
+    if (!described) continue;
+    const named = documentedPath(route.path);
+    paths[named] = { ...paths[named], [route.method]: documented(route, described, site) };
   }
   return {
     openapi: '3.1.0',
     info: {
       title: 'Farebox',
       version: '1',
-      description: 'AI by the call for wallets and API keys. Errors are listed in docs/errors.md.',
+      description:
+        'AI by the call for wallets and API keys. How to pay and to sign in: /auth.md. What is sold, at which price: /v1/models.',
+      'x-guidance': `Call a paid route without credentials to learn what it costs (402, x402 version 2); pay by PAYMENT-SIGNATURE. Details: ${site.origin}/llms.txt`,
     },
+    servers: [{ url: site.origin }],
+    externalDocs: { url: `${site.origin}/llms.txt`, description: 'For agents' },
+    tags: TAGS.map((name) => ({ name })),
     paths,
-    components: {
-      securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', description: 'An API key' },
-        apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
-        siwx: {
-          type: 'apiKey',
-          in: 'header',
-          name: 'SIGN-IN-WITH-X',
-          description: 'A wallet’s signed sign-in message (SIWE or Solana), base64 of JSON',
-        },
-      },
-      schemas: { VeniceError: VENICE_ERROR, Error: V1_ERROR },
-    },
+    components: { securitySchemes: SCHEMES, schemas: COMPONENTS },
   };
 }
 
-const V1_ERROR: Schema = {
-  type: 'object',
-  required: ['error'],
-  properties: {
-    error: {
-      type: 'object',
-      required: ['message', 'type', 'code'],
-      properties: {
-        message: { type: 'string' },
-        type: { const: 'gateway_error' },
-        code: { type: 'string' },
-        details: { type: 'object' },
-      },
-    },
+const SCHEMES: Schema = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'An API key' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+  siwx: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'SIGN-IN-WITH-X',
+    description: 'A wallet’s signed sign-in message (SIWE or Solana), base64 of JSON',
+  },
+  x402: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'PAYMENT-SIGNATURE',
+    description: 'A signed x402 payment, base64 of JSON; no account is needed',
   },
 };
 
-const VENICE_ERROR: Schema = {
-  type: 'object',
-  required: ['error', 'code'],
-  properties: {
-    error: { type: 'string' },
-    code: { type: 'string' },
-    details: { type: 'object' },
-  },
-};
+const TAGS = [
+  'Inference',
+  'Models',
+  'Tasks',
+  'Wallets',
+  'Keys',
+  'Usage',
+  'Discovery',
+  'Operator',
+] as const;
 
-function documented(method: string, path: string, operation: Operation): Schema {
-  const { summary, right, query, body, answer, status = 200, mints } = operation;
-  const dialect = path.startsWith('/api/') || path.startsWith('/x402') ? 'VeniceError' : 'Error';
-  const fault = json({ $ref: `#/components/schemas/${dialect}` });
+function tagOf({ path, right }: RouteEntry): (typeof TAGS)[number] {
+  if (right === 'admin') return 'Operator';
+  if (right === 'infer' || /estimate|quote|count_tokens/.test(path)) return 'Inference';
+  if (path.includes('/x402')) return 'Wallets';
+  if (/models|styles|fashion/.test(path)) return 'Models';
+  if (/tasks|events|webhooks|retrieve|complete|^\/media/.test(path)) return 'Tasks';
+  if (/keys/.test(path)) return 'Keys';
+  return /usage|billing/.test(path) ? 'Usage' : 'Discovery';
+}
+
+function documented(route: RouteEntry, described: Described, site: Site): Schema {
+  const { method, path, right } = route;
+  const { summary, body, query } = described;
+  const isPaid = right === 'infer';
   return {
     operationId: `${method}${path.replaceAll(/[^A-Za-z0-9]+(\w)/g, (_all, first: string) => first.toUpperCase())}`,
     summary,
-    ...(right !== null && { description: `For: ${RIGHTS[right].join(', ')}.` }),
+    tags: [tagOf(route)],
+    ...(right !== null && {
+      description: `For: ${RIGHTS[right].join(', ')}.`,
+      'x-callers': RIGHTS[right],
+    }),
+    ...((isPaid || isTopUp(route)) && { 'x-payment-info': paymentInfo(route, site) }),
     security: right === null ? [] : securityOf(right),
     parameters: [
       ...pathParameters(path),
       ...queryParameters(query),
-      ...(mints ? [IDEMPOTENCY] : []),
+      ...(route.operation?.mints || isPaid ? [IDEMPOTENCY] : []),
     ],
-    ...(body && { requestBody: { required: true, content: json(schemaOf(body)) } }),
-    responses: {
-      [status]: {
-        description: 'Done',
-        ...(answer && { content: json(schemaOf(answer, 'output')) }),
-      },
-      default: { description: 'An error', content: fault },
-    },
+    ...(body && { requestBody: requestBody(body, described, site.catalogue.models()) }),
+    responses: responsesOf(route, described),
   };
+}
+
+function isTopUp({ path }: RouteEntry): boolean {
+  return path.endsWith('/top-up');
+}
+
+/** How discovery of x402 resources reads a price: what one call may cost, in US dollars; the 402 says what this one does. */
+function paymentInfo(route: RouteEntry, { config }: Site): Schema {
+  const least = isTopUp(route) ? config.minimumTopUp : config.inlineMinimum;
+  return {
+    price: {
+      mode: 'dynamic',
+      currency: 'USD',
+      min: formatUsd(least),
+      max: formatUsd(config.maximumTopUp),
+    },
+    protocols: [{ x402: {} }],
+  };
+}
+
+function requestBody(body: z.ZodType, described: Described, sold: readonly ModelConfig[]): Schema {
+  const { bodyTypes = [JSON_TYPE] } = described;
+  const schema = schemaOf(body);
+  const example = exampleOf(described, sold);
+  const content = bodyTypes.map((type) => [
+    type,
+    { schema, ...(example && type === JSON_TYPE && { example }) },
+  ]);
+  return { required: true, content: Object.fromEntries(content) as Schema };
+}
+
+function responsesOf(route: RouteEntry, described: Described): Schema {
+  const { right, path } = route;
+  const { status = 200, answer, answerTypes = [] } = described;
+  const fault = json(ref(errorName(path)));
+  const types = answerTypes.map((type) => [type, { schema: { type: 'string' } }]);
+  const content = {
+    ...(answer && json(schemaOf(answer, 'output'))),
+    ...(Object.fromEntries(types) as Schema),
+  };
+  const priced = right === 'infer' || isTopUp(route);
+  const isGiven = Object.keys(content).length > 0;
+  return {
+    ...(isMovedOn(path)
+      ? { 410: { description: 'Another route took its place', content: fault } }
+      : { [status]: { description: 'Done', ...(isGiven && { content }) } }),
+    ...(described.body && { 400: { description: 'The body is wrong', content: fault } }),
+    ...(right !== null && { 401: { description: 'The credential is wrong', content: fault } }),
+    ...(priced && {
+      402: {
+        description: 'What to pay, and how',
+        headers: { 'PAYMENT-REQUIRED': { schema: { type: 'string' } } },
+        content: json({ anyOf: [ref('PaymentRequired'), ref(errorName(path))] }),
+      },
+    }),
+    default: { description: 'An error', content: fault },
+  };
+}
+
+/** Venice took this page away; it says where to look. */
+function isMovedOn(path: string): boolean {
+  return path === '/api/v1/billing/usage';
 }
 
 const IDEMPOTENCY: Schema = {
@@ -109,11 +188,12 @@ const IDEMPOTENCY: Schema = {
 function securityOf(right: keyof typeof RIGHTS): Schema[] {
   const roles = RIGHTS[right];
   const keys = roles.some((role) => role !== 'wallet') ? [{ bearer: [] }, { apiKey: [] }] : [];
-  return roles.includes('wallet') ? [...keys, { siwx: [] }] : keys;
+  const wallet = roles.includes('wallet') ? [{ siwx: [] }] : [];
+  return [...keys, ...wallet, ...(right === 'infer' ? [{ x402: [] }] : [])];
 }
 
 function pathParameters(path: string): Schema[] {
-  return [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+  return [...path.matchAll(/[:*](\w+)/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
@@ -136,11 +216,5 @@ function queryParameters(query: z.ZodType | undefined): Schema[] {
 }
 
 function json(schema: Schema): Schema {
-  return { 'application/json': { schema } };
-}
-
-/** `input`: as callers write it, before defaults are filled in. */
-function schemaOf(type: z.ZodType, io: 'input' | 'output' = 'input'): Schema {
-  const { $schema: _dialect, ...schema } = z.toJSONSchema(type, { io, unrepresentable: 'any' });
-  return schema;
+  return { [JSON_TYPE]: { schema } };
 }
