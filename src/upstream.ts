@@ -9,6 +9,7 @@ import { AppError } from './errors.ts';
 import type { UpstreamRequest } from './providers/provider.ts';
 import type { Traffic } from './routing/traffic.ts';
 import type { Tally } from './tally.ts';
+import { isTracing, withTrace } from './traces/trace.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const RETRY_AFTER_SECONDS = 1;
@@ -70,11 +71,13 @@ export class Upstream {
   /** Throws no_channel, before anything is sent, where too many requests wait already; one that waits too long fails with it. */
   send(channel: ChannelConfig, request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
     const way = this.#way(channel);
+    // Now: when its turn comes, it is another's context.
+    const traced = isTracing() ? { ...request, headers: withTrace(request.headers) } : request;
     const exchange = new Exchange(channel, {
       maxBytes: this.#limits.upstreamBodyBytes,
       firstByte: this.#traffic?.of(channel.id).firstByte ?? null,
       sink,
-      dispatch: () => dispatch(way.pool, channel, request, exchange),
+      dispatch: () => dispatch(way.pool, channel, traced, exchange),
       left: () => leave(way, channel, exchange),
     });
     if (way.running < channel.concurrency) {

@@ -4,6 +4,7 @@ import type { Hold, Ledger, Resolution } from '../ledger/ledger.ts';
 import type { Admission } from '../limits/rates.ts';
 import type { Log } from '../log.ts';
 import type { NanoUsd } from '../money.ts';
+import { currentSpan, type Span, traced } from '../traces/trace.ts';
 
 type Rate = Pick<Admission, 'settle'>;
 type LastOf = (resolution: Resolution) => LastPart;
@@ -23,6 +24,8 @@ export class Settlement {
   readonly hold: Hold;
   readonly #keep: Run | null;
   readonly #rate: Rate;
+  /** It ends where the upstream's bytes come in, which is nobody's span. */
+  readonly #under: Span | null = currentSpan();
   #finished: Promise<Resolution | null> | null = null;
 
   constructor(
@@ -42,8 +45,30 @@ export class Settlement {
    * is given back when its time is over. `last`: what goes out after it, where the answer is kept.
    */
   finish(bill: Bill | null, last: LastOf | null = null): Promise<Resolution | null> {
-    this.#finished ??= this.#resolve(bill, last);
+    this.#finished ??= this.#resolveInSpan(bill, last);
     return this.#finished;
+  }
+
+  #resolveInSpan(bill: Bill | null, last: LastOf | null): Promise<Resolution | null> {
+    return traced(
+      () => this.#spec(),
+      async (span) => {
+        const resolution = await this.#resolve(bill, last);
+        span?.set({ 'farebox.charged_nano_usd': resolution?.charged ?? null });
+        if (!resolution) span?.fail('settlement_failed');
+        return resolution;
+      },
+    );
+  }
+
+  #spec() {
+    const { id, model, requestId } = this.hold;
+    const attributes = {
+      'farebox.hold': id,
+      'farebox.model': model,
+      'farebox.request_id': requestId,
+    };
+    return { name: 'settle', parent: this.#under, attributes };
   }
 
   async #resolve(bill: Bill | null, last: LastOf | null): Promise<Resolution | null> {

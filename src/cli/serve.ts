@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { createLog } from '../log.ts';
+import { createLog, type Log } from '../log.ts';
+import type { Tracing } from '../traces/start.ts';
 import type { Command } from './command.ts';
 import { Shop } from './shop.ts';
 
@@ -29,6 +30,7 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
     (line) => command.log(line),
     () => systemClock.nowMs(),
   );
+  const tracing = await tracesOf(command, log);
   const shop = new Shop(command, log, onFatal);
   const port = await shop.open(config);
   const { app } = shop;
@@ -47,9 +49,17 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
     close: async () => {
       log.info('stopping');
       await shop.close();
+      await tracing?.close();
       log.info('stopped');
     },
   };
+}
+
+/** Loaded only where somebody asks for them. */
+async function tracesOf({ environment }: Command, log: Log): Promise<Tracing | null> {
+  if (!Object.keys(environment).some((name) => name.startsWith('OTEL_EXPORTER_OTLP_'))) return null;
+  const { startTracing } = await import('../traces/start.ts');
+  return startTracing(environment, log);
 }
 
 function claimUrl({ server }: Config, port: number, code: string): string {

@@ -19,6 +19,7 @@ import {
   type RouterOptions,
 } from './router.ts';
 import { boundary } from './steps.ts';
+import { withSpans } from './traced.ts';
 
 export interface HttpOptions extends RouterOptions {
   server: ServerConfig;
@@ -48,13 +49,15 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const work = { running: 0 };
   const app = new Koa<State>();
   const { router, table, pages, shops } = createRouter(options);
-  const steps = inTurn([
-    boundary(options),
-    cors(options.server.corsOrigins),
-    straight(shops),
-    methodNotAllowed(router),
-    router.routes() as Step,
-  ]);
+  const steps = withSpans(
+    inTurn([
+      boundary(options),
+      cors(options.server.corsOrigins),
+      straight(shops),
+      methodNotAllowed(router),
+      router.routes() as Step,
+    ]),
+  );
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     work.running += 1;
     try {

@@ -21,6 +21,7 @@ import {
   type Unknown,
 } from './outcome.ts';
 import type { SecretBox } from '../secrets.ts';
+import { traced } from '../traces/trace.ts';
 import { paymentById, rawTransactionOf, storedPayment, validUntil } from './rows.ts';
 
 export interface SettlerOptions {
@@ -58,9 +59,19 @@ export class Settler {
   /** Null when too much is under way. What it answers is on disk. */
   advance(row: PaymentRow, asker: 'caller' | 'reconciler'): Promise<Outcome> | null {
     const { inFlight } = this;
-    return (
-      inFlight.get(row.id) ?? inFlight.run(row.id, row.payer, () => this.#advance(row.id, asker))
-    );
+    return inFlight.get(row.id) ?? inFlight.run(row.id, row.payer, () => this.#inSpan(row, asker));
+  }
+
+  #inSpan({ id, network }: PaymentRow, asker: 'caller' | 'reconciler'): Promise<Outcome> {
+    const spec = () => ({
+      name: 'settle payment',
+      attributes: { 'farebox.payment': id, 'farebox.network': network, 'farebox.asker': asker },
+    });
+    return traced(spec, async (span) => {
+      const outcome = await this.#advance(id, asker);
+      span?.set({ 'farebox.payment_state': outcome.row.state });
+      return outcome;
+    });
   }
 
   async #advance(id: string, asker: 'caller' | 'reconciler'): Promise<Outcome> {

@@ -2,6 +2,7 @@
 import type { ChannelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { traced } from '../traces/trace.ts';
 import type { Outcome } from './breaker.ts';
 import { outcomeOf, type Route } from './routing.ts';
 
@@ -32,7 +33,7 @@ export async function tryInTurn(
     const startedMs = performance.now();
     route.breaker.begin();
     try {
-      const outcome = await attempt(route);
+      const outcome = await inSpan(route, requestId, attempt);
       route.breaker.end(outcome);
       if (outcome === 'good') route.traffic?.whole.add(performance.now() - startedMs);
       return route;
@@ -48,6 +49,29 @@ export async function tryInTurn(
     }
   }
   throw failure ?? new AppError('no_channel', 'No channel serves this model at the moment.');
+}
+
+function inSpan(
+  route: Route,
+  requestId: string,
+  attempt: (route: Route) => Promise<Outcome | 'unknown'>,
+): Promise<Outcome | 'unknown'> {
+  const spec = () => ({
+    name: 'upstream attempt',
+    kind: 'client' as const,
+    attributes: {
+      'farebox.request_id': requestId,
+      'farebox.channel': route.channel.id,
+      'farebox.provider': route.channel.provider,
+      'farebox.upstream_model': route.upstreamModel,
+      'farebox.byok': route.own !== undefined,
+    },
+  });
+  return traced(spec, async (span) => {
+    const outcome = await attempt(route);
+    span?.set({ 'farebox.outcome': outcome });
+    return outcome;
+  });
 }
 
 /** Whether the fault may be the channel's; what is wrong with the request is wrong everywhere. */

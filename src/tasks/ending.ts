@@ -9,6 +9,7 @@ import { type NanoUsd, nanoUsd } from '../money.ts';
 import type { Measured } from '../orders/order.ts';
 import { type Outlay, outlayFields } from '../pricing/outlay.ts';
 import type { Failed } from '../providers/media.ts';
+import { traced } from '../traces/trace.ts';
 import { addEvent } from './events.ts';
 import { type Claimed, holdOfTask } from './rows.ts';
 import type { TaskErrorCode, TaskState } from './task.ts';
@@ -44,8 +45,38 @@ export async function endTask(
   guard: EndGuard,
   end: TaskEnd,
 ): Promise<TaskRow | null> {
-  const { ledger, slots, bell, typical, webhooks } = tools;
-  const done = await ledger.write(async (tx) => {
+  const { slots, bell, typical, webhooks } = tools;
+  const done = await traced(
+    () => ({ name: 'settle task', attributes: { 'farebox.task': guard.id } }),
+    async (span) => {
+      const written = await writeEnd(tools, guard, end);
+      span?.set({
+        'farebox.task_state': written ? end.state : null,
+        'farebox.charged_nano_usd': written?.row.charged ?? null,
+      });
+      return written;
+    },
+  );
+  if (!done) return null;
+  const { row, resolution } = done;
+  slots.give(row.channel_id, row.id);
+  tools.open.count -= 1;
+  if (end.state === 'completed' && row.started_at !== null && row.ended_at !== null) {
+    typical.add(row.model, row.ended_at - row.started_at);
+  }
+  sayEnd(tools, row, end, resolution);
+  if (row.callback !== null) webhooks.wake();
+  bell.ring(row.id, row.account_id);
+  return row;
+}
+
+/** What is on disk of it in the end, in one transaction. */
+function writeEnd(
+  tools: TaskTools,
+  guard: EndGuard,
+  end: TaskEnd,
+): Promise<{ row: TaskRow; resolution: Resolution } | null> {
+  return tools.ledger.write(async (tx) => {
     const row = await endRow(tx, guard, end);
     if (!row) return null;
     const resolution = await settle(tx, row, end);
@@ -59,17 +90,6 @@ export async function endTask(
     await tell(tx, tools, ended);
     return { row: ended, resolution };
   });
-  if (!done) return null;
-  const { row, resolution } = done;
-  slots.give(row.channel_id, row.id);
-  tools.open.count -= 1;
-  if (end.state === 'completed' && row.started_at !== null && row.ended_at !== null) {
-    typical.add(row.model, row.ended_at - row.started_at);
-  }
-  sayEnd(tools, row, end, resolution);
-  if (row.callback !== null) webhooks.wake();
-  bell.ring(row.id, row.account_id);
-  return row;
 }
 
 /** Its money goes back, and its owner is told why. */

@@ -10,6 +10,7 @@ import { groupsOfLane, modelOfLane } from './lanes.ts';
 import { endUnstarted, look } from './looking.ts';
 import { dueTasks, nextInLane, overdueTasks, queuedLanes } from './rows.ts';
 import type { TaskTools } from './tools.ts';
+import { traced } from '../traces/trace.ts';
 
 /** Tasks that are being handed on at once: some upstreams answer only when they are done. */
 const MAX_STARTS = 256;
@@ -120,7 +121,9 @@ export class Pump {
     // What is worked on may be due as well, when it takes long: not by another of ours.
     const due = await dueTasks(ledger.read, clock.nowMs(), room + this.#active.size);
     for (const row of due.filter(({ id }) => !this.#active.has(id)).slice(0, room)) {
-      this.#work(this.#looks, row, () => look(this.#tools, row, this.#stopped.signal));
+      this.#work(this.#looks, row, 'look at task', () =>
+        look(this.#tools, row, this.#stopped.signal),
+      );
     }
   }
 
@@ -152,7 +155,9 @@ export class Pump {
     // Cancelled a moment ago.
     if (!taken) return true;
     tools.slots.take(route.channel.id, row.id);
-    this.#work(this.#starts, row, () => handOn(tools, taken, route, this.#stopped.signal));
+    this.#work(this.#starts, taken, 'start task', () =>
+      handOn(tools, taken, route, this.#stopped.signal),
+    );
     return true;
   }
 
@@ -168,12 +173,13 @@ export class Pump {
     }
   }
 
-  #work(queue: PQueue, { id }: TaskRow, work: () => Promise<void>): void {
+  #work(queue: PQueue, row: TaskRow, name: string, work: () => Promise<void>): void {
+    const { id } = row;
     this.#begun += 1;
     this.#active.add(id);
     void queue.add(async () => {
       try {
-        await work();
+        await inSpan(name, row, work);
       } catch (error) {
         // Its row says what it was at; it is taken up again when its time there is over.
         this.#tools.log.error('task_not_moved', { task: id, error });
@@ -188,4 +194,19 @@ export class Pump {
     if (this.#served.size <= 2 * lanes.length + 100) return;
     for (const lane of this.#served.keys()) if (!lanes.includes(lane)) this.#served.delete(lane);
   }
+}
+
+/** Of its own: who happened to wake the pump has nothing to do with it. */
+function inSpan(name: string, row: TaskRow, work: () => Promise<void>): Promise<void> {
+  const spec = () => ({
+    name,
+    parent: null,
+    attributes: {
+      'farebox.task': row.id,
+      'farebox.request_id': row.request_id,
+      'farebox.model': row.model,
+      'farebox.channel': row.channel_id,
+    },
+  });
+  return traced(spec, work);
 }

@@ -8,6 +8,7 @@ import { redact } from '../redact.ts';
 import { retryAfter } from '../retry-after.ts';
 import { encodeBody } from './multipart.ts';
 import { isFields } from './read.ts';
+import { withTrace } from '../../traces/trace.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Refused by who guards the door: nothing was begun. */
@@ -58,7 +59,7 @@ export class MediaCalls {
         {
           method: request.method ?? (body ? 'POST' : 'GET'),
           path: `${url.pathname}${url.search}`,
-          headers: headersOf(channel, request, body?.contentType),
+          headers: withTrace(headersOf(channel, request, body?.contentType)),
           body: body?.bytes ?? null,
           headersTimeout: request.isSlow ? totalMs : firstByteMs,
           bodyTimeout: idleMs,
