@@ -5,6 +5,7 @@
 import type { Kysely } from 'kysely';
 import type { Clock } from '../clock.ts';
 import type { DeliveryRow, DeliveryState, Tables } from '../db/tables.ts';
+import { audit } from '../audit.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Ledger, WriteTx } from '../ledger/ledger.ts';
@@ -141,13 +142,15 @@ export class Webhooks {
 
   /**
    * Sends events once more, under the same ids: all of a task, or one by its id. `accountId` null: of anybody. Throws not_found, or
-   * rate_limited where it was asked for a moment ago.
+   * rate_limited where it was asked for a moment ago. `actor`: of an operator, for the log of changes.
    */
   async redeliver(
     accountId: string | null,
     which: { taskId: string } | { id: string },
+    actor: string | null = null,
   ): Promise<DeliveryRow[]> {
-    const rows = await this.#options.ledger.write(async ({ db, nowMs }) => {
+    const rows = await this.#options.ledger.write(async (tx) => {
+      const { db, nowMs } = tx;
       let query = db.selectFrom('webhook_deliveries').selectAll();
       query =
         'id' in which
@@ -168,6 +171,8 @@ export class Webhooks {
       };
       const ids = found.map(({ id }) => id);
       await db.updateTable('webhook_deliveries').set(again).where('id', 'in', ids).execute();
+      const target = 'id' in which ? which.id : which.taskId;
+      if (actor !== null) await audit(tx, { actor, action: 'webhook.redeliver', target });
       return found.map((row) => ({ ...row, ...again }));
     });
     this.wake();

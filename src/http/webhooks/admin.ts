@@ -1,5 +1,6 @@
 /** /admin/api/webhooks: deliveries of everybody. Of a callback only its origin is shown: the rest of a URL is its owner's. */
 import { z } from 'zod';
+import { operatorName } from '../../auth/operator.ts';
 import type { DeliveryRow } from '../../db/tables.ts';
 import type { Webhooks } from '../../webhooks/webhooks.ts';
 import { iso, isoOrNull, listAnswer, listOf, page } from '../admin/fields.ts';
@@ -50,8 +51,9 @@ export function redeliverOne({ webhooks }: WebhookAdminOptions) {
     summary: 'Send one webhook once more, under the same id',
     right: 'admin',
     answer: view,
-    run: async ({ params }) => {
-      const [row] = await webhooks.redeliver(null, { id: params['id'] ?? '' });
+    run: async ({ params, principal }) => {
+      const which = { id: params['id'] ?? '' };
+      const [row] = await webhooks.redeliver(null, which, operatorName(principal));
       return shown(row!);
     },
   });

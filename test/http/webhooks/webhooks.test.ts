@@ -145,6 +145,12 @@ describe('a callback', () => {
     await app.app.webhooks.deliverDue();
     const ids = receiver.requests.map(({ headers }) => headers['webhook-id']);
     expect(ids).toEqual([failed!['id'], failed!['id'], failed!['id']]);
+    const [change] = await boss.audit();
+    expect(change).toMatchObject({
+      action: 'webhook.redeliver',
+      target: failed!['id'],
+      actor: boss.keyId,
+    });
     expect((await boss.post('/webhooks/evt_none/redeliver', {})).status).toBe(404);
     await app.check();
   });
