@@ -19,6 +19,7 @@ import type { CostDrift } from '../../routing/drift.ts';
 import type { Routing } from '../../routing/routing.ts';
 import type { Traffic } from '../../routing/traffic.ts';
 import type { ChannelUsage } from '../../usage/channels.ts';
+import type { Usage } from '../../usage/usage.ts';
 
 export interface AdminOptions {
   accounts: Accounts;
@@ -26,6 +27,7 @@ export interface AdminOptions {
   spending: KeySpending;
   payments: Payments;
   payouts: Payouts;
+  usage: Usage;
   operator: {
     accounts: OperatorAccounts;
     lists: OperatorLists;

@@ -8,6 +8,7 @@ import {
   listHolds,
   updateAccount,
 } from './accounts.ts';
+import { accountUsage } from './account-usage.ts';
 import { listChanges } from './audit.ts';
 import { channelCosts } from './channel-costs.ts';
 import { listChannels, switchChannel } from './channels.ts';
@@ -34,6 +35,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     ['patch', '/admin/api/accounts/:id', updateAccount(options)],
     ['get', '/admin/api/accounts/:id/entries', listEntries(options)],
     ['get', '/admin/api/accounts/:id/holds', listHolds(options)],
+    ['get', '/admin/api/accounts/:id/usage', accountUsage(options)],
     ['post', '/admin/api/accounts/:id/grants', grantCredit(options)],
     ['get', '/admin/api/accounts/:id/adjustments', listAdjustments(options)],
     ['post', '/admin/api/accounts/:id/adjustments', adjustCredit(options)],

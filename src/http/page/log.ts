@@ -24,7 +24,7 @@ export function logPage({ operator }: Pick<AdminOptions, 'operator'>): Page {
         PATH,
         html`${field('What (its id)', 'target', { value: filter.target ?? '' })}
         ${field('Who', 'actor', { value: filter.actor ?? '' })}
-        ${field('Action', 'action', { value: filter.action ?? '', hint: 'account.grant' })}`,
+        ${field('Action (account.grant)', 'action', { value: filter.action ?? '' })}`,
       )}
       ${table(
         [

@@ -73,8 +73,7 @@ export function paymentPage({ operator }: Pick<AdminOptions, 'operator'>): Page 
       if (!row) throw new AppError('not_found', 'There is no such payment.');
       return html`<p>${stateOf(row)} <code>${row.id}</code></p>
         <dl class="figures">
-          ${figure('Amount', amountOf(row))} ${figure('Network', row.network)}
-          ${figure('Looks at the chain', row.attempts)}
+          ${figure('Amount', amountOf(row))} ${figure('Looks at the chain', row.attempts)}
           ${figure('Next look', time(row.next_check_at))}
         </dl>
         ${seen(row)} ${look(call, operator.isRecheckable(row))}`;
@@ -86,6 +85,7 @@ export function paymentPage({ operator }: Pick<AdminOptions, 'operator'>): Page 
 function seen(row: PaymentRow): Html {
   const lines: [string, Piece][] = [
     ['Payer', html`<code>${row.payer}</code>`],
+    ['Network', row.network],
     ['Paid to', html`<code>${row.pay_to}</code>`],
     ['Account', link('/admin/accounts', row.account_id)],
     ['Came in', html`${time(row.created_at)} (${row.dialect})`],
