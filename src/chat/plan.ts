@@ -6,7 +6,7 @@ import type { ChatRequest } from '../providers/provider.ts';
 import { type Quoted, wrong } from '../quotes.ts';
 import { estimateText, inputTokens, prefixTokens } from '../tokens.ts';
 import { type Media, noMedia } from './media.ts';
-import type { ParsedRequest } from './request.ts';
+import { mayCacheLong, type ParsedRequest } from './request.ts';
 
 export interface Plan {
   entry: TokenEntry;
@@ -26,7 +26,30 @@ export interface Plan {
 export type Facts = Pick<ChatRequest, 'outputLimit' | 'n' | 'leastOutput'>;
 
 export function planRequest({ request, media }: ParsedRequest, entry: TokenEntry): Plan {
-  return planText(request.body, { request, media }, entry);
+  return planText(plainBody(request), { request, media }, entry);
+}
+
+/** Larger ones are counted as they came, before, and in slices. */
+const MOST_PLAIN_BYTES = 262_144;
+
+/** What writers of JSON do that JSON.stringify does not: escapes of letters and slashes, whole numbers with a fraction. */
+const UNUSUAL = ['\\u', '\\/', '.0,', '.0}', '.0]'];
+
+/** What an estimate of the same request counts, whoever wrote the JSON. */
+function plainBody({ body, members }: ChatRequest): Buffer {
+  if (body.length > MOST_PLAIN_BYTES) return body;
+  const isOther =
+    isSpaced(body, members) ||
+    UNUSUAL.some((signs) => body.includes(signs, 0, 'latin1')) ||
+    OWN_FIELDS.some((name) => members.has(name));
+  return isOther ? canonicalBody(body) : body;
+}
+
+const COLON = 0x3a;
+
+function isSpaced(body: Buffer, members: ChatRequest['members']): boolean {
+  const [first] = members.values();
+  return first !== undefined && body[first[1] - 1] !== COLON;
 }
 
 function planText(
@@ -37,7 +60,9 @@ function planText(
   const counted = inputTokens(estimateText(body, entry.tokenizer), media);
   // Whatever it is, the model reads no more than its context.
   const input = media.isUnbounded ? Math.max(counted, entry.model.context) : counted;
-  return plan(entry, request, { input, kinds: kindsOf(media, input) });
+  const isSame = body === request.body;
+  const kinds = kindsOf(isSame ? media : { ...media, mayCacheLong: mayCacheLong(body) }, input);
+  return plan(entry, request, { input, kinds });
 }
 
 function kindsOf(media: Media, input: number): InputKinds {
@@ -96,7 +121,9 @@ export function canonicalBody(body: Buffer): Buffer {
 /** A plan under a quote, which binds both: the request is no larger, and costs no more. Errors: invalid_request. */
 export function quotedPlan(parsed: ParsedRequest, entry: TokenEntry, quoted: Quoted): Plan {
   if (quoted.kind !== 'tokens') throw wrong('is not for tokens: estimate this request');
-  const plan = planText(canonicalBody(parsed.request.body), parsed, entry);
+  const { body } = parsed.request;
+  const isLarge = body.length > MOST_PLAIN_BYTES;
+  const plan = planText(isLarge ? body : canonicalBody(body), parsed, entry);
   if (
     plan.inputTokens > quoted.inputTokens ||
     plan.outputLimit * plan.choices > quoted.outputTokens

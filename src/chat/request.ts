@@ -94,8 +94,8 @@ export function parsed(
   };
 }
 
-/** `"ttl":"1h"` can be written in no other way but with escapes. */
-function mayCacheLong(body: Buffer): boolean {
+/** Whether anything is to be cached for an hour: `"ttl":"1h"` can be written in no other way but with escapes. */
+export function mayCacheLong(body: Buffer): boolean {
   return body.includes('"1h"', 0, 'latin1') || body.includes('\\u', 0, 'latin1');
 }
 

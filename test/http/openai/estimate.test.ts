@@ -56,6 +56,35 @@ describe('POST /v1/credits/estimate', () => {
     await app.check();
   });
 
+  it.each([
+    ['as it was', (text: string) => text],
+    ['with spaces', (text: string) => text.replaceAll(',"', ', "').replaceAll('":', '": ')],
+    ['line by line', (text: string) => JSON.stringify(JSON.parse(text), null, 2)],
+    ['with a space at the beginning', (text: string) => ` ${text.replace('{', '{ ')}`],
+    ['with whole numbers like fractions', (text: string) => text.replace('ture":1', 'ture":1.0')],
+    ['with slashes like escapes', (text: string) => text.replaceAll('/', '\\/')],
+    ['in ASCII', (text: string) => text.replace(/[\u0080-\uffff]/g, escaped)],
+  ])('covers the request that then comes with it as max_credits, %s', async (_, write) => {
+    await using app = await startApp();
+    const content = 'Käyttäjä pyysi: 你好，世界 🦊, and/or https://example.com/.';
+    const messages = [{ role: 'user', content }];
+    const body = chatBody({ temperature: 1, max_tokens: 700, messages });
+    const { json } = await app.post(PATH, body);
+    const { max } = json['credits'] as unknown as { max: number };
+    const { secret } = await app.key();
+    const send = (max_credits: number) =>
+      app.post(
+        '/v1/chat/completions',
+        write(JSON.stringify({ ...body, max_credits })),
+        bearer(secret),
+      );
+    expect((await send(max)).status).toBe(200);
+    expect((await send(max - 0.000_001)).json['error']).toMatchObject({
+      code: 'max_credits_exceeded',
+    });
+    await app.check();
+  });
+
   it('says what it assumed, and whether max_credits covers the most', async () => {
     await using app = await startApp();
     const bare = await app.post(PATH, { model: 'demo-chat', max_credits: 250 });
@@ -148,4 +177,8 @@ describe('POST /v1/credits/estimate', () => {
 
 function usd(nano: number): string {
   return formatUsd(parseUsd((nano / 1e9).toFixed(9)));
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
