@@ -6,6 +6,7 @@ import {
   event,
   goodStream,
   json,
+  reset,
   startStream,
   startUpstream,
   type TestUpstream,
@@ -59,6 +60,16 @@ describe('fail-over', () => {
       expect(await rig.held()).toBe(0);
     },
   );
+
+  it('passes a channel that hangs up once it has the whole request, and charges once (U-18)', async () => {
+    await start([reset(), whole()]);
+    expect((await rig.post(BODY)).status).toBe(200);
+    expect(asked()).toEqual([1, 1]);
+    const holds = await rig.store.ledger.read.selectFrom('holds').select('state').execute();
+    expect(holds).toEqual([{ state: 'captured' }]);
+    expect(await rig.charged()).toBe(COST);
+    expect(await rig.held()).toBe(0);
+  });
 
   it('never asks a channel twice for one request, and charges nothing when all fail', async () => {
     await start([broken, json(429, {}, { 'retry-after': '3' }), broken]);
