@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { requireRight, type Right } from '../auth/rights.ts';
 import type { Principal } from '../auth/principal.ts';
 import { AppError } from '../errors.ts';
+import { MAX_JSON_DEPTH } from '../providers/json-members.ts';
 import { requireContent } from './content.ts';
 import { idempotent, type IdempotentOptions, keptAnswer } from './idempotent.ts';
 import { type Context, readBody, sendJson } from './request.ts';
@@ -99,11 +100,20 @@ async function readJson(ctx: Context): Promise<unknown> {
   ctx.state.body = bytes;
   // A client that sends no body to a route where every field may be left out means an empty one.
   if (!bytes.length) return {};
+  let body: unknown;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new AppError('invalid_json', 'The body must be JSON.', { cause });
   }
+  if (!isDeeper(body, MAX_JSON_DEPTH)) return body;
+  throw new AppError('invalid_json', `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+}
+
+/** Whoever writes such a value again runs out of stack. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 /** Throws invalid_request: the message names the first wrong field, the details are Venice's tree of `_errors`. */
