@@ -88,7 +88,7 @@ async function buy(url: string, key: string, call: number): Promise<void> {
       });
       return;
     case 'demo-image':
-      await ask(url, key, '/v1/images/generations', { model, prompt: text });
+      await made(url, key, await ask(url, key, '/v1/images/generations', { model, prompt: text }));
       return;
     case 'demo-voice':
       await ask(url, key, '/v1/audio/speech', { model, input: text, voice: 'alloy' });
@@ -96,6 +96,14 @@ async function buy(url: string, key: string, call: number): Promise<void> {
     case 'demo-embed':
       await ask(url, key, '/v1/embeddings', { model, input: text.repeat(40) });
   }
+}
+
+/** Before the clock is moved on, which would end a task that is under way. */
+async function made(url: string, key: string, answer: unknown): Promise<void> {
+  const { task_id: id } = answer as { task_id?: string };
+  if (id === undefined) return;
+  const headers = { authorization: `Bearer ${key}` };
+  await fetch(`${url}/v1/tasks/${id}?wait=30`, { headers });
 }
 
 /** Two agents that pay by x402; one has a video made, the other wants its money back. */

@@ -102,32 +102,23 @@ export class Attention {
     const frozen = db.selectFrom('accounts').select('id').where('state', '=', 'frozen');
     const short = db
       .selectFrom('entries')
-      .select('seq as id')
+      .select(['seq as id', 'at'])
       .where('debit_account', '=', SYSTEM.shortfall)
-      .where('at', '>', nowMs - DAY_MS)
       .orderBy('seq', 'desc');
     const payments = '/admin/payments?state=';
     return [
-      ...(await concern(
-        'bad',
-        'Payments sent and not seen on chain',
-        lost,
-        `${payments}submitted`,
-      )),
-      ...(await concern(
-        'warn',
-        'Payments credited on a facilitator’s word alone',
-        exposed,
-        `${payments}settled`,
-      )),
+      ...(await concern('bad', 'Payments sent and not seen on chain', lost, {
+        to: `${payments}submitted`,
+      })),
+      ...(await concern('warn', 'Payments credited on a facilitator’s word alone', exposed, {
+        to: `${payments}settled`,
+      })),
       ...(await this.#payouts(nowMs)),
-      ...(await concern('warn', 'Frozen accounts', frozen, '/admin/accounts?state=frozen')),
-      ...(await concern(
-        'warn',
-        'Answers of the last day that cost more than was held',
-        short,
-        '/admin/usage',
-      )),
+      ...(await concern('warn', 'Frozen accounts', frozen, { to: '/admin/accounts?state=frozen' })),
+      ...(await concern('warn', 'Answers of the last day that cost more than was held', short, {
+        to: '/admin/usage',
+        sinceMs: nowMs - DAY_MS,
+      })),
     ];
   }
 
@@ -139,7 +130,7 @@ export class Attention {
         .select('id')
         .where('state', '=', state)
         .where('created_at', '>', nowMs - MONTH_MS);
-      found.push(...(await concern(tone, what, rows, `/admin/payouts?state=${state}`)));
+      found.push(...(await concern(tone, what, rows, { to: `/admin/payouts?state=${state}` })));
     }
     return found;
   }
@@ -155,14 +146,18 @@ export class Attention {
       .where((eb) => eb.or([eb('troubled_since', '<', since), eb('next_at', '<', since)]));
     const failed = db
       .selectFrom('webhook_deliveries')
-      .select('id')
+      .select(['id', 'created_at as at'])
       .where('state', '=', 'failed')
-      .where('created_at', '>', nowMs - DAY_MS)
       .orderBy('id', 'desc');
     const webhooks = 'Webhooks of the last day that were given up';
     return [
-      ...(await concern('bad', 'Tasks that are stuck', stuck, '/admin/tasks?state=processing')),
-      ...(await concern('warn', webhooks, failed, '/admin/webhooks?state=failed')),
+      ...(await concern('bad', 'Tasks that are stuck', stuck, {
+        to: '/admin/tasks?state=processing',
+      })),
+      ...(await concern('warn', webhooks, failed, {
+        to: '/admin/webhooks?state=failed',
+        sinceMs: nowMs - DAY_MS,
+      })),
     ];
   }
 
@@ -172,16 +167,18 @@ export class Attention {
   }
 }
 
-type Rows = SelectQueryBuilder<Tables, keyof Tables, { id: string | number }>;
+/** `at`: of rows that count only while they are new. They come newest first, so that the old ones are never read. */
+type Rows = SelectQueryBuilder<Tables, keyof Tables, { id: string | number; at?: number }>;
 
 /** None where there are no such rows. */
 async function concern(
   tone: Concern['tone'],
   what: string,
   rows: Rows,
-  to: string,
+  { to, sinceMs = 0 }: { to: string; sinceMs?: number },
 ): Promise<Concern[]> {
-  const { length } = await rows.limit(MOST).execute();
+  const found = await rows.limit(MOST).execute();
+  const { length } = found.filter(({ at = Infinity }) => at > sinceMs);
   const count = length >= MOST ? `${MOST} or more` : String(length);
   return length ? [{ tone, text: `${what}: ${count}`, to }] : [];
 }
