@@ -25,6 +25,7 @@ import { adminRoutes } from './admin/routes.ts';
 import { audioShops } from './audio.ts';
 import { countTokens } from './anthropic/count-tokens.ts';
 import { chatShops } from './chat-shops.ts';
+import { BazaarEntries } from './discovery/bazaar.ts';
 import { kept } from './discovery/kept.ts';
 import { DOCUMENTS } from './discovery/routes.ts';
 import { inTurn, type Step } from './in-turn.ts';
@@ -33,6 +34,7 @@ import { whileSound } from './limits.ts';
 import { modelRoutes } from './models.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { siteRoutes, type SiteOptions } from './page/routes.ts';
+import { publicRoutes } from './public/routes.ts';
 import { type Context, type Next, sendJson, type State } from './request.ts';
 import { authenticate, type StepOptions, whileOpen } from './steps.ts';
 import {
@@ -101,7 +103,8 @@ export interface Routes {
   shops: ReadonlyMap<string, Step>;
 }
 
-export function createRouter(options: RouterOptions): Routes {
+export function createRouter(given: RouterOptions): Routes {
+  const options = { ...given, bazaar: new BazaarEntries(given.catalogue) };
   // One form of each path: what the dialect and the policy are told by must be what is routed.
   const router = new Router<State>({ sensitive: true });
   const open = whileOpen(options);
@@ -124,6 +127,8 @@ export function createRouter(options: RouterOptions): Routes {
   on('get', '/api/health', null, health);
   on('get', '/ready', null, open, ready);
   for (const [path, make] of DOCUMENTS) on('get', path, null, open, kept(options, table, make));
+  for (const [method, path, step] of publicRoutes(options, table))
+    on(method, path, null, open, step);
   serve('get', '/metrics', getMetrics(options));
 
   for (const [path, step] of modelRoutes(catalogue)) on('get', path, null, open, step);

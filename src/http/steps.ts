@@ -14,6 +14,7 @@ import type { RequestCounts } from '../metrics/requests.ts';
 import { type PaymentHeader, readPaymentHeader } from '../payments/header.ts';
 import type { Deposited, Payments } from '../payments/payments.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
+import type { BazaarEntries } from './discovery/bazaar.ts';
 import { type Dialect, errorAnswer, toAppError } from './errors.ts';
 import { type GuardOptions, orFlood, requireNoFlood } from './limits.ts';
 import type { Origins } from './origins.ts';
@@ -32,6 +33,8 @@ export interface StepOptions extends GuardOptions {
   origins: Origins;
   log: Log;
   requests: RequestCounts;
+  /** What a 402 says to catalogues of paid resources. */
+  bazaar?: BazaarEntries;
   /** Why the server does not serve yet or any more; null when it does. */
   closedBecause(): AppError | null;
 }

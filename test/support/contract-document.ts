@@ -60,7 +60,7 @@ export function contractOf(document: ContractDocument): Contract {
       return check(json) ? '' : ajv.errorsText(check.errors);
     },
     takes: ({ requestBody }, body) =>
-      compile(requestBody!.content['application/json']!.schema)(body),
+      compile(requestBody!.content['application/json']!.schema)(body) === true,
   };
 }
 

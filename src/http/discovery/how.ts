@@ -11,13 +11,29 @@ export interface Sample {
 export function samples(site: Site): Sample[] {
   const { origin, networks } = site;
   const model = modelFor({ types: ['text'] }, site.catalogue.models()) ?? '';
-  const body = `{"model":"${model}","messages":[{"role":"user","content":"Hello?"}],"max_tokens":50}`;
-  const evm = networks.find((network) => network.startsWith('eip155:')) ?? 'eip155:8453';
-  const wallet = `import { privateKeyToAccount } from 'viem/accounts';`;
-  const paid = `const account = privateKeyToAccount(process.env.PRIVATE_KEY);
-const paidFetch = wrapFetchWithPaymentFromConfig(fetch, {
-  schemes: [{ network: '${evm}', client: new ExactEvmScheme(account) }],
-});`;
+  const evm = networks.find((network) => network.startsWith('eip155:'));
+  const place = { origin, model, body: bodyFor(model) };
+  const [ask, keyed] = curls(place);
+  return [
+    ...(networks.length > 0 ? [ask] : []),
+    keyed,
+    ...(evm === undefined ? [] : paying(place, evm)),
+    // It pays on Base and nowhere else.
+    ...(networks.includes('eip155:8453') ? [topUp(place)] : []),
+  ];
+}
+
+interface Place {
+  origin: string;
+  model: string;
+  body: string;
+}
+
+function bodyFor(model: string): string {
+  return `{"model":"${model}","messages":[{"role":"user","content":"Hello?"}],"max_tokens":50}`;
+}
+
+function curls({ origin, body }: Place): [ask: Sample, keyed: Sample] {
   return [
     {
       title: 'Ask what a call costs: curl',
@@ -32,6 +48,16 @@ const paidFetch = wrapFetchWithPaymentFromConfig(fetch, {
   -H "authorization: Bearer $API_KEY" \\
   -d '${body}'`,
     },
+  ];
+}
+
+function paying({ origin, model, body }: Place, evm: string): Sample[] {
+  const wallet = `import { privateKeyToAccount } from 'viem/accounts';`;
+  const paid = `const account = privateKeyToAccount(process.env.PRIVATE_KEY);
+const paidFetch = wrapFetchWithPaymentFromConfig(fetch, {
+  schemes: [{ network: '${evm}', client: new ExactEvmScheme(account) }],
+});`;
+  return [
     {
       title: 'Pay by the call: @x402/fetch',
       language: 'js',
@@ -45,7 +71,8 @@ const answer = await paidFetch('${origin}/v1/chat/completions', {
   headers: { 'content-type': 'application/json' },
   body: '${body}',
 });
-console.log(await answer.json());`,
+const { choices } = await answer.json();
+console.log(choices[0].message.content);`,
     },
     {
       title: 'The same under the openai package',
@@ -70,10 +97,14 @@ const answer = await openai.chat.completions.create({
 });
 console.log(answer.choices[0].message.content);`,
     },
-    {
-      title: 'Top up once, then spend: venice-x402-client',
-      language: 'js',
-      code: `import { VeniceClient } from 'venice-x402-client';
+  ];
+}
+
+function topUp({ origin, model }: Place): Sample {
+  return {
+    title: 'Top up once, then spend: venice-x402-client',
+    language: 'js',
+    code: `import { VeniceClient } from 'venice-x402-client';
 
 const client = new VeniceClient(process.env.PRIVATE_KEY, { apiUrl: '${origin}' });
 await client.topUp(5);
@@ -82,6 +113,5 @@ const answer = await client.chat({
   messages: [{ role: 'user', content: 'Hello?' }],
 });
 console.log(answer.choices[0].message.content, await client.getBalance());`,
-    },
-  ];
+  };
 }

@@ -4,7 +4,7 @@ import { RIGHTS } from '../../auth/rights.ts';
 import type { ModelConfig } from '../../config/config.ts';
 import { formatUsd } from '../../money.ts';
 import type { RouteEntry } from '../router.ts';
-import { type Described, documentedPath, exampleOf, JSON_TYPE } from './described.ts';
+import { type Described, documentedPath, exampleOf, HTML, JSON_TYPE } from './described.ts';
 import { EXAMPLES } from './examples.ts';
 import { jsonText, type Made, type Site } from './kept.ts';
 import { PLAIN } from './plain.ts';
@@ -71,7 +71,7 @@ const SCHEMES: Schema = {
   },
 };
 
-const TAGS = [
+export const TAGS = [
   'Inference',
   'Models',
   'Tasks',
@@ -148,7 +148,8 @@ function requestBody(body: z.ZodType, described: Described, sold: readonly Model
 function responsesOf(route: RouteEntry, described: Described): Schema {
   const { right, path } = route;
   const { status = 200, answer, answerTypes = [] } = described;
-  const fault = json(ref(errorName(path)));
+  const page = answerTypes.includes(HTML) && { [HTML]: { schema: { type: 'string' } } };
+  const fault = { ...json(ref(errorName(path))), ...page };
   const types = answerTypes.map((type) => [type, { schema: { type: 'string' } }]);
   const content = {
     ...(answer && json(schemaOf(answer, 'output'))),

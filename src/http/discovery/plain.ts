@@ -1,7 +1,7 @@
 /** Routes that cost nothing and are no operations: what they take and answer. By method and path. */
 import { z } from 'zod';
 import { messagesBody } from './sale-bodies.ts';
-import { type Described, MARKDOWN } from './described.ts';
+import { type Described, HTML, MARKDOWN } from './described.ts';
 
 const alive: Described = {
   summary: 'Whether the server lives',
@@ -108,6 +108,26 @@ export const PLAIN: Readonly<Record<string, Described>> = {
     answerTypes: [MARKDOWN],
   },
   'get /openapi.json': { summary: 'This document', answer: object },
+  'get /': {
+    summary: 'What is sold, at which price, and how to pay',
+    answer: object,
+    answerTypes: [MARKDOWN, HTML],
+  },
+  'get /reference': { summary: 'This document, for people', answer: null, answerTypes: [HTML] },
+  'get /site.css': { summary: 'How pages look', answer: null, answerTypes: ['text/css'] },
+  'get /balance': {
+    summary: 'The balance of a wallet, for people: the text to sign',
+    query: z.strictObject({ wallet: z.string().optional() }),
+    answer: null,
+    answerTypes: [HTML],
+  },
+  'post /balance': {
+    summary: 'The balance of a wallet, for people, by its signature of that text',
+    body: z.looseObject({ wallet: z.string(), message: z.string(), signature: z.string() }),
+    bodyTypes: ['application/x-www-form-urlencoded'],
+    answer: null,
+    answerTypes: [HTML],
+  },
   'get /llms.txt': { summary: 'This server, for agents', answer: null, answerTypes: [MARKDOWN] },
   'get /.well-known/x402': { summary: 'What can be bought by x402', answer: object },
   'get /.well-known/x402.json': { summary: 'The same, under its other name', answer: object },

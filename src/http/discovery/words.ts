@@ -20,7 +20,7 @@ export function priceInWords({ price }: ModelConfig): string {
 }
 
 function plain(value: unknown): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** For reading: what is charged is worked out exactly, elsewhere. */

@@ -6,6 +6,7 @@ import { AppError } from '../../errors.ts';
 import type { Balance } from '../../ledger/ledger.ts';
 import { formatUsd, type NanoUsd, nanoUsd, subtractUsd } from '../../money.ts';
 import type { Payments } from '../../payments/payments.ts';
+import type { BazaarEntries } from '../discovery/bazaar.ts';
 import type { Dialect } from '../errors.ts';
 import { chainName, dollars } from './shapes.ts';
 
@@ -13,6 +14,8 @@ export interface RequiredOptions {
   payments: Payments;
   config: PaymentsConfig;
   siwx: Siwx;
+  /** What catalogues of paid resources are told. */
+  bazaar?: BazaarEntries;
 }
 
 /** A 402 with its own body, and the full x402 object for its header; null where nothing can be paid at the moment. */
@@ -59,6 +62,7 @@ function paymentRequired(
   list: PaymentRequirements[],
   error: string,
 ) {
+  const bazaar = options.bazaar?.of(new URL(asked.url).pathname);
   return {
     x402Version: 2,
     error,
@@ -67,6 +71,7 @@ function paymentRequired(
     extensions: {
       'sign-in-with-x': options.siwx.challenge(asked.url),
       'payment-identifier': { info: { required: false } },
+      ...(bazaar && { bazaar }),
     },
   };
 }

@@ -126,7 +126,7 @@ async function headersOf(
 }
 
 async function send(method: string, url: string, headers: Record<string, string>, body?: unknown) {
-  const isForm = body instanceof FormData;
+  const isForm = body instanceof FormData || body instanceof URLSearchParams;
   const response = await fetch(app.url + url, {
     method: method.toUpperCase(),
     headers: {
@@ -146,8 +146,9 @@ async function send(method: string, url: string, headers: Record<string, string>
 async function goodBody(
   path: string,
   { requestBody }: DocumentedOperation,
-): Promise<Body | FormData | undefined> {
+): Promise<Body | FormData | URLSearchParams | undefined> {
   if (!requestBody) return undefined;
+  if (path === '/balance') return signedForm();
   const example = requestBody.content['application/json']?.example;
   if (!example) {
     const form = new FormData();
@@ -167,6 +168,14 @@ async function goodBody(
     address: account.address,
     signature: await account.signMessage({ message: token }),
   };
+}
+
+async function signedForm(): Promise<URLSearchParams> {
+  const account = newWallet();
+  const { text } = await app.get(`/balance?wallet=${account.address}`);
+  const message = /<textarea[^>]* readonly[^>]*>\n?([^<]*)</.exec(text)![1]!;
+  const signature = await account.signMessage({ message });
+  return new URLSearchParams({ wallet: account.address, message, signature });
 }
 
 /** What the document says must be there. */
@@ -252,7 +261,9 @@ describe('the contract', () => {
           const got = await send(method, url, await headersOf(path, each), body);
           tried += 1;
           const fault = contract.faultsOf(each, got);
-          if (got.status === 400 && fault === '') continue;
+          // A form that is none is of the wrong type.
+          const isRefused = got.status === 400 || (body === '[]' && got.status === 415);
+          if (isRefused && fault === '') continue;
           broken.push(
             `${method} ${path} ${JSON.stringify(body)} -> ${got.status} ${fault} ${JSON.stringify(got.json).slice(0, 300)}`,
           );
@@ -282,7 +293,8 @@ describe('the contract', () => {
 /** Of each field that cannot be anything, a wrong one; and no object at all. */
 function badBodies({ requestBody, ...each }: DocumentedOperation): unknown[] {
   const json = requestBody?.content['application/json'];
-  if (!json) return [];
+  if (!requestBody) return [];
+  if (!json) return ['[]'];
   const { properties = {} } = json.schema as { properties?: Body };
   const wrong = Object.keys(properties).map((name) => ({
     ...json.example,
