@@ -126,7 +126,12 @@ export interface MediaCount {
   hiddenTokens: number;
 }
 
-export function inputTokens(text: TextEstimate, media: MediaCount): number {
+/** `perImage`: what the model charges for one at most. */
+export function inputTokens(
+  text: TextEstimate,
+  media: MediaCount,
+  perImage = TOKENS_PER_IMAGE,
+): number {
   // A character of base64 weighs a token at most, and is three quarters of one otherwise.
   const share = text.tokenizer === 'weighed' ? 1 : TOKENS_PER_CHARACTER;
   const raw = Math.floor(media.rawTokens * share);
@@ -135,16 +140,16 @@ export function inputTokens(text: TextEstimate, media: MediaCount): number {
     Math.max(read, TOKENS_PER_REQUEST) +
     media.audioTokens +
     media.hiddenTokens +
-    media.images * TOKENS_PER_IMAGE +
-    media.originals * TOKENS_PER_ORIGINAL +
+    media.images * perImage +
+    media.originals * Math.max(perImage, TOKENS_PER_ORIGINAL) +
     Math.ceil(media.imageBytes / IMAGE_BYTES_PER_TOKEN)
   );
 }
 
 /** Of a body of which only a part was read: what looks like an image counts as one. */
-export function prefixTokens(text: TextEstimate): number {
+export function prefixTokens(text: TextEstimate, perImage = TOKENS_PER_IMAGE): number {
   const { tokens, dataRuns, dataBytes } = text;
-  return tokens + dataRuns * TOKENS_PER_IMAGE + Math.ceil(dataBytes / IMAGE_BYTES_PER_TOKEN);
+  return tokens + dataRuns * perImage + Math.ceil(dataBytes / IMAGE_BYTES_PER_TOKEN);
 }
 
 /** What `estimateText` counts for this text within a body, or a little less. */

@@ -57,7 +57,8 @@ function planText(
   { request, media }: Pick<ParsedRequest, 'request' | 'media'>,
   entry: TokenEntry,
 ): Plan {
-  const counted = inputTokens(estimateText(body, entry.tokenizer), media);
+  const text = estimateText(body, entry.tokenizer);
+  const counted = inputTokens(text, media, entry.model.imageTokens);
   // Whatever it is, the model reads no more than its context.
   const input = media.isUnbounded ? Math.max(counted, entry.model.context) : counted;
   const isSame = body === request.body;
@@ -80,7 +81,7 @@ export function planPrefix(
   facts: Facts,
   entry: TokenEntry,
 ): Plan {
-  const read = prefixTokens(estimateText(body, entry.tokenizer));
+  const read = prefixTokens(estimateText(body, entry.tokenizer), entry.model.imageTokens);
   const unread = Math.max(0, wholeBytes - body.length);
   const rest = Math.ceil(((read * unread) / Math.max(1, body.length)) * UNREAD_MARGIN);
   const input = read + rest;

@@ -228,6 +228,8 @@ interface ModelBase {
 export interface TokenModel extends ModelBase {
   type: 'text' | 'embedding';
   context: number;
+  /** The most that one image in the input is charged as; absent: see tokens.ts. */
+  imageTokens?: number;
   maxOutput: number;
   defaultOutput: number;
   price: TokenPrices;

@@ -142,6 +142,7 @@ export interface RawModel {
   tier?: string;
   context?: number;
   max_output?: number;
+  image_tokens?: number;
   default_output?: number;
   params: RawParams;
   routes?: ({ channel?: string; model?: string; cost?: RawPrices } | undefined)[];

@@ -8,17 +8,22 @@ import type { RawModel } from './raw.ts';
 
 const DEFAULT_OUTPUT = 4_096;
 
-type Bounds = Pick<TokenModel, 'context' | 'maxOutput' | 'defaultOutput'>;
+type Bounds = Pick<TokenModel, 'context' | 'imageTokens' | 'maxOutput' | 'defaultOutput'>;
 
 export function readBounds(raw: RawModel, path: Path, faults: Faults): Bounds {
   if (raw.context === undefined)
     faults.add([...path, 'context'], 'is missing; it must be a whole number of tokens');
   if (Object.keys(raw.params).length > 0)
     faults.add([...path, 'params'], `must be left out: they are of media models`);
-  return { context: raw.context ?? 0, ...readOutput(raw, path, faults) };
+  const images = raw.image_tokens === undefined ? {} : { imageTokens: raw.image_tokens };
+  return { context: raw.context ?? 0, ...images, ...readOutput(raw, path, faults) };
 }
 
-function readOutput(raw: RawModel, path: Path, faults: Faults): Omit<Bounds, 'context'> {
+function readOutput(
+  raw: RawModel,
+  path: Path,
+  faults: Faults,
+): Pick<Bounds, 'maxOutput' | 'defaultOutput'> {
   if (raw.type === 'embedding') {
     for (const name of ['max_output', 'default_output'] as const) {
       if (raw[name] !== undefined)

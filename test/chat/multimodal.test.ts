@@ -159,6 +159,17 @@ describe('files and images in a chat', () => {
     }
   });
 
+  it('cost what the model says that one costs at most', async () => {
+    await start({ model: { imageTokens: 48_200 } });
+    const url = 'https://example.com/a.png';
+    const image = { type: 'image_url', image_url: { url } };
+    const one = ceiling(image)!;
+    expect(ceiling(image, image)! - one).toBeGreaterThan(48_000);
+    await rig[Symbol.asyncDispose]();
+    await start();
+    expect(ceiling(image, image)! - ceiling(image)!).toBeLessThan(6_000);
+  });
+
   it('in full size hold what full size costs', async () => {
     await start();
     const image = (detail?: string) => ({
