@@ -27,6 +27,11 @@ export class Pump {
   readonly #looks = new PQueue({ concurrency: MAX_LOOKS });
   /** What this process works on. */
   readonly #active = new Set<string>();
+  /**
+   * One of those whose looks did not come to an end some times: whichever of them took the process with it, they are looked at one by one,
+   * so that the others are not counted with it.
+   */
+  #suspect: string | null = null;
   /** By lane, the account that was served last. */
   readonly #served = new Map<string, string>();
   readonly #stopped = new AbortController();
@@ -115,16 +120,28 @@ export class Pump {
   }
 
   async #lookAtDue(): Promise<void> {
-    const { ledger, clock } = this.#tools;
     const room = MAX_LOOKS - this.#looks.size - this.#looks.pending;
     if (room <= 0) return;
-    // What is worked on may be due as well, when it takes long: not by another of ours.
-    const due = await dueTasks(ledger.read, clock.nowMs(), room + this.#active.size);
-    for (const row of due.filter(({ id }) => !this.#active.has(id)).slice(0, room)) {
-      this.#work(this.#looks, row, 'look at task', () =>
-        look(this.#tools, row, this.#stopped.signal),
-      );
-    }
+    for (const row of await this.#due(room, false)) this.#look(row);
+    if (this.#suspect !== null) return;
+    const [suspect] = await this.#due(1, true);
+    if (!suspect) return;
+    this.#suspect = suspect.id;
+    this.#look(suspect);
+  }
+
+  /** What is worked on may be due as well, when it takes long: not by another of ours. */
+  async #due(most: number, isSuspect: boolean): Promise<TaskRow[]> {
+    const { ledger, clock } = this.#tools;
+    const limit = most + this.#active.size;
+    const due = await dueTasks(ledger.read, clock.nowMs(), { limit, isSuspect });
+    return due.filter(({ id }) => !this.#active.has(id)).slice(0, most);
+  }
+
+  #look(row: TaskRow): void {
+    this.#work(this.#looks, row, 'look at task', () =>
+      look(this.#tools, row, this.#stopped.signal),
+    );
   }
 
   /** One task of each lane in turn, of each account in turn, while channels have room. */
@@ -185,6 +202,7 @@ export class Pump {
         this.#tools.log.error('task_not_moved', { task: id, error });
       } finally {
         this.#active.delete(id);
+        if (this.#suspect === id) this.#suspect = null;
         this.kick();
       }
     });

@@ -117,12 +117,20 @@ export async function claimDue(
   return row ?? null;
 }
 
-/** What is due, longest due first. */
-export function dueTasks(db: Db, nowMs: number, limit: number): Promise<TaskRow[]> {
+/** After so many looks that did not come to an end a task is suspect: see Pump. */
+const SUSPECT_CRASHES = 3;
+
+/** What is due, longest due first: the suspects, or the others. */
+export function dueTasks(
+  db: Db,
+  nowMs: number,
+  { limit, isSuspect }: { limit: number; isSuspect: boolean },
+): Promise<TaskRow[]> {
   return db
     .selectFrom('tasks')
     .selectAll()
     .where('next_at', '<=', nowMs)
+    .where('crashes', isSuspect ? '>=' : '<', SUSPECT_CRASHES)
     .orderBy('next_at')
     .limit(limit)
     .execute();

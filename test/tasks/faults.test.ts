@@ -364,6 +364,38 @@ describe('a fault of ours', () => {
     await expectMoney(bench, account, 0);
   });
 
+  it('that took the process with it is looked for one task at a time (T-10)', async () => {
+    let now = 0;
+    let most = 0;
+    const provider = studioProvider();
+    const watched: MediaProvider = {
+      ...provider,
+      poll: async (...args) => {
+        now += 1;
+        most = Math.max(most, now);
+        const polled = await provider.poll!(...args);
+        now -= 1;
+        return polled;
+      },
+    };
+    await using bench = await taskBench({ providers: [watched] });
+    bench.studio.usually = { looksToEnd: 2, state: 'processing' };
+    const account = await bench.store.wallet('10');
+    const ids: string[] = [];
+    for (let n = 0; n < 8; n += 1) ids.push((await bench.make({}, account)).id);
+    await bench.pass();
+    // As after five processes that were killed while they looked at all of them.
+    await bench.store.ledger.write(({ db }) =>
+      db.updateTable('tasks').set({ crashes: 5 }).execute(),
+    );
+    await bench.pass(2_000);
+    expect(most).toBe(1);
+    for (const id of ids) expect((await bench.row(id)).crashes).toBe(0);
+    await bench.pass(15_000);
+    expect(most).toBeGreaterThan(1);
+    await expectMoney(bench, account, ids.length * CLIP);
+  });
+
   it('that a channel was taken out of the settings ends its tasks only when their time is over', async () => {
     await using bench = await taskBench();
     const { id, account } = await madeBy(bench);
