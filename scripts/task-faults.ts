@@ -3,8 +3,8 @@
  * every task that was acknowledged has ended once, captured or given back, was submitted once, and its callback was told of its end under
  * one id. Says how much memory the server takes. Loopback only.
  *
- *   npm run faults:tasks                 20 kills
- *   npm run faults:tasks -- --kills 300  as before a release
+ *   npm exec -- node scripts/task-faults.ts              20 kills
+ *   npm exec -- node scripts/task-faults.ts --kills 300  as before a release
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

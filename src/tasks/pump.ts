@@ -39,6 +39,7 @@ export class Pump {
   #last: Promise<number> = Promise.resolve(0);
   #isKicked = false;
   #begun = 0;
+  #isStopping = false;
 
   constructor(tools: TaskTools) {
     this.#tools = tools;
@@ -80,6 +81,7 @@ export class Pump {
   async stop(ms: number): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
+    this.#isStopping = true;
     await this.#last;
     const timeout = Promise.withResolvers<void>();
     const timer = setTimeout(timeout.resolve, ms);
@@ -103,7 +105,7 @@ export class Pump {
 
   /** Answers how many tasks it set going. */
   async #pass(): Promise<number> {
-    if (this.#stopped.signal.aborted) return 0;
+    if (this.#isStopping) return 0;
     this.#begun = 0;
     await this.#endOverdue();
     await this.#lookAtDue();
