@@ -99,7 +99,7 @@ describe('the running server', () => {
     expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST']);
     expect(wrong.json['error']!['code']).toBe('method_not_allowed');
     expect((await shop.post('/v1/models', {})).headers.get('allow')).toContain('GET');
-    for (const path of ['/', '/v1', '/V1/models', '/v1//models', '/api/v1/x402', '/%00']) {
+    for (const path of ['/nothing', '/v1', '/V1/models', '/v1//models', '/api/v1/x402', '/%00']) {
       expect([path, (await shop.get(path)).status]).toEqual([path, 404]);
     }
     const venice = await shop.get('/api/v1/nothing');

@@ -164,8 +164,9 @@ describe('an Idempotency-Key', () => {
     const again = await shop.chat(keyed(secret), { messages });
     expect(again.text).toContain('canary-in-the-answer');
     await shop.stop();
-    for (const file of await readdir(dataDir)) {
-      const bytes = await readFile(join(dataDir, file));
+    for (const file of await readdir(dataDir, { withFileTypes: true, recursive: true })) {
+      if (!file.isFile()) continue;
+      const bytes = await readFile(join(file.parentPath, file.name));
       for (const word of ['canary-in-the-answer', 'canary-in-the-question']) {
         expect([file, bytes.includes(word)]).toEqual([file, false]);
       }
