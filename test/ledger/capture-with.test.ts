@@ -88,7 +88,7 @@ it('takes a hold together with what it is for, or neither', async () => {
   const account = await store.wallet('1');
   const { ledger } = store;
   const taken = await ledger.write(async ({ db, reserve }) => {
-    const hold = await reserve(reserveRequest(account, 400, { purpose: 'task' }));
+    const hold = await reserve(reserveRequest(account, 400));
     await db.insertInto('meta').values({ key: 'for', value: hold.id }).execute();
     return hold;
   });
