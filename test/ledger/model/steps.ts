@@ -22,7 +22,8 @@ const steps = {
     // Per mille of the amount that still serves.
     least: fc.oneof(fc.constant(1_000), fc.nat(1_000)),
     minimumAvailable: fc.oneof(often(0), { weight: 1, arbitrary: amount }),
-    purpose: fc.constantFrom('chat', 'task'),
+    // One that ends with its process, and one that does not; a hold of a task would need its task.
+    purpose: fc.constantFrom('chat', 'other'),
     ttlMs: fc.constantFrom(SECOND, 60 * SECOND, 2 * DAY, 400 * DAY),
   }),
   resolve: fc.record({
