@@ -74,7 +74,7 @@ export class Byok {
     model: ModelConfig,
     groups: readonly string[],
     keys: OwnKeys,
-  ): { routes: readonly Route[]; fee(price: NanoUsd): NanoUsd } | null {
+  ): { routes: readonly Route[]; terms: ByokFee; fee(price: NanoUsd): NanoUsd } | null {
     if (!keys.size) return null;
     const fits = ({ vendor }: ChannelConfig) => vendor !== null && keys.has(vendor);
     const routes = this.#routing.owned(model, groups, fits);
@@ -82,19 +82,29 @@ export class Byok {
     return (
       routes && {
         routes: routes.map((route) => this.#over(route, keys)),
+        terms: fee,
         fee: (price) => feeOf(price, fee),
       }
     );
   }
 
+  /** A channel with its owner's key in it; null where none of the keys fits. Errors: provider_key_refused. */
+  keyed(channel: ChannelConfig, keys: OwnKeys): ChannelConfig | null {
+    const key = keys.get(channel.vendor ?? '');
+    return key ? this.#withKey(channel, key) : null;
+  }
+
   #over(route: Route, keys: OwnKeys): Route {
-    const { channel } = route;
-    const key = keys.get(channel.vendor ?? '')!;
+    const key = keys.get(route.channel.vendor ?? '')!;
+    return { ...route, own: { vendor: key.vendor, keyed: this.#withKey(route.channel, key) } };
+  }
+
+  #withKey(channel: ChannelConfig, key: OwnKey): ChannelConfig {
     let byChannel = this.#keyed.get(key);
     if (!byChannel) this.#keyed.set(key, (byChannel = new WeakMap()));
     let keyed = byChannel.get(channel);
     if (!keyed) byChannel.set(channel, (keyed = withKey(channel, key)));
-    return { ...route, own: { vendor: key.vendor, keyed } };
+    return keyed;
   }
 
   #atFee(entry: TokenEntry): TokenEntry {

@@ -109,7 +109,7 @@ export async function createParts(
   });
   opened.defer(() => results.stop());
   const { media, webhooks } = results;
-  const shop = { ...money, routing, media, webhooks, store, limits, metrics };
+  const shop = { ...money, byok, routing, media, webhooks, store, limits, metrics };
   const made = createTaskParts({ ...shop, clock, log });
   opened.defer(() => made.close());
   const spending = new KeySpending(ledger.read);

@@ -1,5 +1,6 @@
 /** Builds what makes media; one line of the composition root. */
 import type { Catalogue } from '../catalogue.ts';
+import type { Byok } from '../chat/byok.ts';
 import type { Clock } from '../clock.ts';
 import type { LimitsConfig } from '../config/config.ts';
 import type { Store } from '../ledger/store.ts';
@@ -20,6 +21,7 @@ export interface TaskPartsOptions {
   catalogue: Catalogue;
   routing: Routing;
   quotes: Quotes;
+  byok: Byok;
   media: MediaStore;
   webhooks: Webhooks;
   limits: Pick<LimitsConfig, 'upstreamBodyBytes'>;

@@ -7,6 +7,7 @@ import { cancelUpstream } from './looking.ts';
 import { Refusals } from './refusals.ts';
 import { changeTask, isOpen, taskById } from './rows.ts';
 import type { TaskTools } from './tools.ts';
+import { wayOf } from './ways.ts';
 
 const CANCELLED = {
   state: 'cancelled',
@@ -92,10 +93,10 @@ async function cancelSent(
 }
 
 async function askUpstream(tools: TaskTools, row: TaskRow, signal: AbortSignal) {
-  const channel = tools.routing.channels().find(({ id }) => id === row.channel_id);
-  const provider = channel && providerFor(tools, row, channel);
-  if (!channel || !provider) return 'unsupported';
-  return cancelUpstream({ tools, row, channel, provider, signal });
+  const way = await wayOf(tools, row);
+  const provider = way && providerFor(tools, row, way.channel);
+  if (!way || !provider) return 'unsupported';
+  return cancelUpstream({ tools, row, way, provider, signal });
 }
 
 function requireReleased(row: TaskRow, said: 'cancelled' | 'too_late' | 'unsupported'): void {

@@ -9,6 +9,7 @@ import type { Hold, WriteTx } from '../ledger/ledger.ts';
 import { ZERO_USD } from '../money.ts';
 import { readAsked } from '../orders/asked.ts';
 import { type OrderPlan, planOrder } from '../orders/plan.ts';
+import { type ByokFee, feeOf } from '../pricing/byok.ts';
 import type { Routing } from '../routing/routing.ts';
 import { addEvent } from './events.ts';
 import { laneOf } from './lanes.ts';
@@ -16,6 +17,7 @@ import { pricedJson } from './priced.ts';
 import type { CreatedTask, NewTask, TaskKind } from './task.ts';
 import { placeOf, type TaskTools } from './tools.ts';
 import { viewOf } from './view.ts';
+import { ownFee } from './ways.ts';
 
 /** It ends with its task; no sweeper gives it back. */
 const NEVER_MS = 100 * 365 * 86_400_000;
@@ -70,12 +72,13 @@ export async function createTask(tools: TaskTools, call: NewTask): Promise<Creat
   const plan = planTask(tools, call, rules);
   const groups = groupsOf(rules);
   requireChannel(tools.routing, plan.entry.model, groups);
+  const fee = await ownFee(tools, principal.accountId, plan.entry.model, groups);
   const callback = callbackOf(tools, call.fields, rules);
   const rate = await call.admit(principal, plan.entry.model, 0);
   // What is set aside is money, not tokens.
   rate.settle(0);
   if (principal.accountId === null) throw emptyWallet(plan);
-  const agreed = { plan, groups, callback, accountId: principal.accountId };
+  const agreed = { plan, groups, callback, fee, accountId: principal.accountId };
   const draft = draftOf(tools, call, agreed);
   let stored = (): void => {};
   const created = await tools.ledger
@@ -100,17 +103,19 @@ interface Agreed {
   plan: OrderPlan;
   groups: readonly string[];
   callback: string | null;
+  /** Where it goes over a key of its owner. */
+  fee: ByokFee | null;
   accountId: string;
 }
 
 function draftOf(
   { box }: TaskTools,
   { principal, requestId, fields }: NewTask,
-  { plan, groups, callback, accountId }: Agreed,
+  { plan, groups, callback, fee, accountId }: Agreed,
 ): Draft {
   const id = newId('task');
   const { model, price } = plan.entry;
-  const lane = laneOf(model.id, groups);
+  const lane = laneOf({ model: model.id, groups, owner: fee && accountId });
   const sent = Object.entries(fields).filter(([name]) => !OWN_FIELDS.includes(name));
   return {
     id,
@@ -129,8 +134,8 @@ function draftOf(
     tried: '[]',
     sealed: box.seal(placeOf({ id }, 'fields'), JSON.stringify(Object.fromEntries(sent))),
     callback: callback === null ? null : box.seal(placeOf({ id }, 'callback'), callback),
-    priced: pricedJson(plan),
-    price_version: price.version,
+    priced: pricedJson(plan, fee),
+    price_version: versionOf(price.version, fee),
     charged: 0,
     state: 'pending',
     submit: 'unsent',
@@ -176,22 +181,28 @@ async function insert(
 function reserve(
   tx: WriteTx,
   { principal, requestId, minimumAvailable, keep }: NewTask,
-  { plan, accountId }: Agreed,
+  { plan, fee, accountId }: Agreed,
 ): Promise<Hold> {
   const isKey = principal.kind === 'key';
+  const amount = fee ? feeOf(plan.ceiling, fee) : plan.ceiling;
   return tx.reserve({
     holdId: keep?.holdId,
     accountId,
     keyId: isKey ? principal.keyId : null,
     ancestors: isKey ? principal.ancestors : NO_KEYS,
-    amount: plan.ceiling,
-    minimumAvailable,
+    amount,
+    // What costs nothing needs no balance.
+    minimumAvailable: fee && amount === 0 ? ZERO_USD : minimumAvailable,
     purpose: 'task',
     model: plan.entry.model.id,
     requestId,
-    priceVersion: plan.entry.price.version,
+    priceVersion: versionOf(plan.entry.price.version, fee),
     ttlMs: NEVER_MS,
   });
+}
+
+function versionOf(version: string, fee: ByokFee | null): string {
+  return fee ? `${version} byok ${fee.percent}% ${fee.perRequest}` : version;
 }
 
 /** A model that no channel of the caller's groups has is told at once; one whose channels are only out of order waits for them. */

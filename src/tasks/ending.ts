@@ -25,6 +25,8 @@ export type TaskEnd =
       cost: NanoUsd;
       /** Of the operator's. */
       outlay: Outlay;
+      /** Whose key of its owner's it went over; null over the operator's. */
+      byok: string | null;
     }
   | {
       state: Exclude<TaskState, 'pending' | 'processing' | 'completed'>;
@@ -154,9 +156,13 @@ function changeOf(end: TaskEnd): Partial<TaskRow> {
 async function settle(tx: WriteTx, row: TaskRow, end: TaskEnd): Promise<Resolution> {
   const hold = await holdOfTask(tx.db, row);
   if (end.state !== 'completed') return tx.void(hold);
-  const { units } = end.measured;
+  const { measured, byok } = end;
   const way = row.channel_id === null ? {} : outlayFields(row.channel_id, end.outlay);
-  return tx.capture(hold, nanoUsd(end.cost), JSON.stringify({ units, ...way }));
+  return tx.capture(
+    hold,
+    nanoUsd(end.cost),
+    JSON.stringify({ units: measured.units, ...(byok !== null && { byok }), ...way }),
+  );
 }
 
 async function tell(tx: WriteTx, tools: TaskTools, row: TaskRow): Promise<void> {

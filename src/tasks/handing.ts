@@ -10,23 +10,23 @@ import type { WriteTx } from '../ledger/ledger.ts';
 import type { Failed, MediaProvider, Started } from '../providers/media.ts';
 import { Breaker, type Outcome } from '../routing/breaker.ts';
 import { outcomeOf, type Route } from '../routing/routing.ts';
-import { askedPause, pauseAfter } from './backoff.ts';
+import { pauseAfter } from './backoff.ts';
+import { elsewhere, MAX_STARTS } from './elsewhere.ts';
 import { failedUpstream, failTask } from './ending.ts';
 import { addEvent } from './events.ts';
 import { jobOf } from './job.ts';
-import { groupsOfLane } from './lanes.ts';
 import { readPriced } from './priced.ts';
 import { deliver } from './results.ts';
 import { changeTask } from './rows.ts';
 import { placeOf, type TaskTools } from './tools.ts';
+import type { Way } from './ways.ts';
 
-/** How often channels may fail to begin it before it fails itself. A busy one does not count. */
-const MAX_STARTS = 8;
 /** How long a start may take beyond what the channel allows, until it counts as lost. */
 const START_MARGIN_MS = 20 * 60_000;
 /** Before the first look. */
 const FIRST_LOOK_MS = 2_000;
 const MAX_FIRST_LOOK_MS = 5 * 60_000;
+const KEY_REFUSALS = new Set([401, 402, 403]);
 
 /** Takes a queued task for this channel; null where somebody else took it, or it was cancelled. */
 export async function takeQueued(
@@ -80,6 +80,7 @@ export async function handOn(
   signal: AbortSignal,
 ): Promise<void> {
   const { breaker, channel } = route;
+  const keyed = route.own?.keyed ?? channel;
   breaker.begin();
   let outcome: Outcome | 'unknown' = 'unknown';
   let retryAfterMs: number | undefined;
@@ -88,7 +89,8 @@ export async function handOn(
   try {
     provider = providerFor(tools, row, channel);
     if (!provider) throw new AppError('no_channel', 'The channel makes no such thing.');
-    started = await provider.start(jobOf(tools, row, channel), tools.calls.to(channel, signal));
+    const http = tools.calls.to(keyed, signal, channel);
+    started = await provider.start(jobOf(tools, row, keyed), http);
     outcome = started.state === 'failed' && !isOfContent(started) ? 'sick' : 'good';
   } catch (thrown) {
     // A server that stops: the next one finds the task as it is and decides.
@@ -158,6 +160,7 @@ async function notStarted(
   const { log } = tools;
   const what = { task: row.id, channel: row.channel_id, code: error.code };
   const isUnsent = provider === null || error.details?.['isSent'] === false;
+  if (isUnsent && isOfOwnKey(row, error)) return refuseOwnKey(tools, row);
   if (error.code === 'upstream_busy' || isUnsent) {
     log.warn('task_not_taken', what);
     await elsewhere(tools, row, error.message, error.code === 'upstream_busy' ? error : null);
@@ -177,6 +180,17 @@ async function notStarted(
   if (typeof error.details?.['status'] === 'number') {
     await failTask(tools, row, 'upstream_failed', error.message);
   } else await failUnknown(tools, row);
+}
+
+/** Whoever stored a key goes over it or gets an error: not over the next channel, and not over the operator's. */
+function isOfOwnKey(row: TaskRow, { details }: AppError): boolean {
+  return KEY_REFUSALS.has(Number(details?.['status'])) && readPriced(row.priced).fee !== null;
+}
+
+async function refuseOwnKey(tools: TaskTools, row: TaskRow): Promise<void> {
+  const message =
+    'The vendor refused the provider key that you stored: check it and its credit there, or remove it.';
+  await failTask(tools, row, 'provider_key_refused', message);
 }
 
 /** Nobody knows whether the upstream has it, and it is not asked twice: its money goes back, and the operator is told. */
@@ -200,18 +214,21 @@ async function sendLater({ ledger }: TaskTools, row: TaskRow): Promise<void> {
 export async function handOnAgain(
   tools: TaskTools,
   row: TaskRow,
-  channel: ChannelConfig | null,
+  way: Way | null,
   signal: AbortSignal,
 ): Promise<void> {
   const { ledger, clock } = tools;
-  const provider = channel && providerFor(tools, row, channel);
-  if (!channel || !provider?.isIdempotent) return failUnknown(tools, row);
+  const provider = way && providerFor(tools, row, way.channel);
+  if (!way || !provider?.isIdempotent) return failUnknown(tools, row);
+  const { channel, keyed } = way;
   const again = await ledger.write((tx) =>
     changeTask(tx, row, { next_at: startsBy(tx.nowMs, channel), starts: row.starts + 1 }),
   );
   if (!again) return;
   const upstreamModel = row.upstream_model ?? row.model;
-  await handOn(tools, again, { channel, upstreamModel, breaker: new Breaker(clock) }, signal);
+  const own = { vendor: channel.vendor ?? '', keyed };
+  const route = { channel, upstreamModel, breaker: new Breaker(clock), own };
+  await handOn(tools, again, route, signal);
 }
 
 export function providerFor(
@@ -228,56 +245,6 @@ export function providerFor(
 
 function startsBy(nowMs: number, { timeout }: ChannelConfig): number {
   return nowMs + timeout.totalMs + START_MARGIN_MS;
-}
-
-/** Nothing was begun: another channel is tried at once, or, after all of them, each again later. */
-async function elsewhere(
-  tools: TaskTools,
-  row: TaskRow,
-  message: string,
-  busy: AppError | null,
-): Promise<void> {
-  const { ledger, slots, bell } = tools;
-  const starts = busy ? row.starts - 1 : row.starts;
-  if (starts >= MAX_STARTS) {
-    await failTask(tools, row, 'upstream_failed', message);
-    return;
-  }
-  const tried = [...triedOf(row), row.channel_id ?? ''];
-  const waits = !isAnotherLeft(tools, row, tried);
-  const pauseMs = Math.max(pauseAfter(row.starts), askedPause(busy?.retryAfterSeconds));
-  await ledger.write((tx) =>
-    changeTask(tx, row, {
-      submit: 'unsent',
-      state: 'pending',
-      channel_id: null,
-      upstream_model: null,
-      starts,
-      tried: JSON.stringify(waits ? [] : tried),
-      queue: waits ? null : row.lane,
-      crashes: 0,
-      next_at: waits ? tx.nowMs + pauseMs : null,
-    }),
-  );
-  slots.give(row.channel_id, row.id);
-  bell.ring(row.id);
-}
-
-function isAnotherLeft(
-  { catalogue, routing }: TaskTools,
-  row: TaskRow,
-  tried: readonly string[],
-): boolean {
-  try {
-    const routes = routing.candidates(catalogue.find(row.model), groupsOfLane(row.lane));
-    return routes.some(({ channel }) => !tried.includes(channel.id));
-  } catch {
-    return false;
-  }
-}
-
-export function triedOf({ tried }: Pick<TaskRow, 'tried'>): string[] {
-  return JSON.parse(tried) as string[];
 }
 
 /** What is wrong with the request says nothing of the channel. */

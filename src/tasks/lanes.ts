@@ -1,12 +1,16 @@
-/** A lane: tasks of one model for one list of groups, which the same channels may serve. */
-export function laneOf(model: string, groups: readonly string[]): string {
-  return JSON.stringify([model, ...groups]);
+/** A lane: tasks that the same channels may serve, of one model, one list of groups, and, where they go over keys of their owner, one owner. */
+export interface Lane {
+  model: string;
+  groups: readonly string[];
+  /** Account whose own provider keys they go over; null for the operator's. */
+  owner: string | null;
 }
 
-export function groupsOfLane(lane: string): string[] {
-  return (JSON.parse(lane) as string[]).slice(1);
+export function laneOf({ model, groups, owner }: Lane): string {
+  return JSON.stringify([model, groups, owner]);
 }
 
-export function modelOfLane(lane: string): string {
-  return (JSON.parse(lane) as string[])[0] ?? '';
+export function readLane(lane: string): Lane {
+  const [model, groups, owner] = JSON.parse(lane) as [string, string[], string | null];
+  return { model, groups, owner };
 }

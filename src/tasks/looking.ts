@@ -1,5 +1,4 @@
 /** Looks how a task that an upstream has is getting on, and ends it when the upstream, or its time, does. */
-import type { ChannelConfig } from '../config/config.ts';
 import type { TaskRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { MediaProvider, Polled } from '../providers/media.ts';
@@ -15,6 +14,7 @@ import { changeTask, claimDue, isOpen } from './rows.ts';
 import type { TaskErrorCode } from './task.ts';
 import type { TaskTools } from './tools.ts';
 import { guessedProgress } from './view.ts';
+import { type Way, wayOf } from './ways.ts';
 
 /** One look, with the result that it may bring; afterwards another one may begin. */
 const LOOK_MS = 20 * 60_000;
@@ -34,7 +34,7 @@ const TIMED_OUT = {
 interface Look {
   tools: TaskTools;
   row: TaskRow;
-  channel: ChannelConfig;
+  way: Way;
   provider: MediaProvider;
   signal: AbortSignal;
 }
@@ -45,11 +45,11 @@ export async function look(tools: TaskTools, due: TaskRow, signal: AbortSignal):
   if (!row) return;
   if (row.crashes > MAX_CRASHES) return park(tools, row);
   if (row.state === 'pending' && row.submit === 'unsent') return queueAgain(tools, row);
-  const channel = tools.routing.channels().find(({ id }) => id === row.channel_id) ?? null;
-  if (isOpen(row) && row.submit === 'sending') return handOnAgain(tools, row, channel, signal);
-  const provider = channel && providerFor(tools, row, channel);
-  if (!channel || !provider) return unreachable(tools, row);
-  const at = { tools, row, channel, provider, signal };
+  const way = await wayOf(tools, row);
+  if (isOpen(row) && row.submit === 'sending') return handOnAgain(tools, row, way, signal);
+  const provider = way && providerFor(tools, row, way.channel);
+  if (!way || !provider) return unreachable(tools, row);
+  const at = { tools, row, way, provider, signal };
   try {
     const polled = await poll(at);
     if (isOpen(row)) await heed(at, polled);
@@ -61,10 +61,11 @@ export async function look(tools: TaskTools, due: TaskRow, signal: AbortSignal):
   }
 }
 
-async function poll({ tools, row, channel, provider, signal }: Look): Promise<Polled> {
+async function poll({ tools, row, way, provider, signal }: Look): Promise<Polled> {
   const ref = refOf(tools, row);
   if (!provider.poll || ref === undefined) return { state: 'gone' };
-  return provider.poll(ref, jobOf(tools, row, channel), tools.calls.to(channel, signal));
+  const http = tools.calls.to(way.keyed, signal, way.channel);
+  return provider.poll(ref, jobOf(tools, row, way.keyed), http);
 }
 
 async function heed(at: Look, polled: Polled): Promise<void> {
@@ -113,9 +114,9 @@ async function stillMaking(
 
 /** A result that cannot be had yet is asked for again: by then it may have another link. */
 async function take(at: Look, made: Made): Promise<void> {
-  const { tools, row, channel, signal } = at;
+  const { tools, row, way, signal } = at;
   try {
-    await completeTask(tools, row, { channel, made, signal });
+    await completeTask(tools, row, { channel: way.channel, made, signal });
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof AppError)) throw error;
@@ -147,13 +148,14 @@ async function timeOut(at: Look): Promise<void> {
 export async function cancelUpstream({
   tools,
   row,
-  channel,
+  way,
   provider,
   signal,
 }: Look): Promise<'cancelled' | 'too_late' | 'unsupported'> {
   const ref = refOf(tools, row);
   if (!provider.cancel || ref === undefined) return 'unsupported';
-  return provider.cancel(ref, jobOf(tools, row, channel), tools.calls.to(channel, signal));
+  const http = tools.calls.to(way.keyed, signal, way.channel);
+  return provider.cancel(ref, jobOf(tools, row, way.keyed), http);
 }
 
 async function unanswered({ tools, row }: Look, error: unknown): Promise<void> {
@@ -169,7 +171,7 @@ async function unanswered({ tools, row }: Look, error: unknown): Promise<void> {
   }
 }
 
-/** Its channel was taken out of the configuration; it may come back. */
+/** Its channel was taken out of the configuration, or its owner's key for it removed; both may come back. */
 async function unreachable(tools: TaskTools, row: TaskRow): Promise<void> {
   const nowMs = tools.clock.nowMs();
   if (!isOpen(row)) return forgetLate(tools, row);

@@ -4,12 +4,15 @@
  */
 import PQueue from 'p-queue';
 import type { TaskRow } from '../db/tables.ts';
+import { AppError } from '../errors.ts';
 import type { Route } from '../routing/routing.ts';
-import { handOn, takeQueued, triedOf } from './handing.ts';
-import { groupsOfLane, modelOfLane } from './lanes.ts';
+import { failTask } from './ending.ts';
+import { triedOf } from './elsewhere.ts';
+import { handOn, takeQueued } from './handing.ts';
 import { endUnstarted, look } from './looking.ts';
 import { dueTasks, nextInLane, overdueTasks, queuedLanes } from './rows.ts';
 import type { TaskTools } from './tools.ts';
+import { waysOf } from './ways.ts';
 import { traced } from '../traces/trace.ts';
 
 /** Tasks that are being handed on at once: some upstreams answer only when they are done. */
@@ -163,11 +166,15 @@ export class Pump {
   /** Whether there may be more to do in this lane. */
   async #feedOne(lane: string): Promise<boolean> {
     const tools = this.#tools;
-    const routes = this.#routes(lane);
-    if (!routes.length) return false;
+    const { routes, refusal } = await this.#routes(lane);
+    if (!routes.length && !refusal) return false;
     const row = await nextInLane(tools.ledger.read, lane, this.#served.get(lane) ?? '');
     if (!row) return false;
     this.#served.set(lane, row.account_id);
+    if (refusal) {
+      await failTask(tools, { id: row.id, isUnsent: true }, 'provider_key_refused', refusal);
+      return true;
+    }
     const tried = triedOf(row);
     const route = routes.find(({ channel }) => !tried.includes(channel.id)) ?? routes[0]!;
     const taken = await takeQueued(tools, row, route);
@@ -181,14 +188,14 @@ export class Pump {
   }
 
   /** Channels that are fit and have room; none where its model or all of its channels are out of order. */
-  #routes(lane: string): Route[] {
-    const { routing, catalogue, slots } = this.#tools;
+  async #routes(lane: string): Promise<{ routes: Route[]; refusal: string | null }> {
     try {
-      const model = catalogue.find(modelOfLane(lane));
-      const routes = routing.candidates(model, groupsOfLane(lane));
-      return routes.filter(({ channel }) => slots.isFree(channel));
-    } catch {
-      return [];
+      const routes = await waysOf(this.#tools, lane);
+      const free = routes.filter(({ channel }) => this.#tools.slots.isFree(channel));
+      return { routes: free, refusal: null };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return { routes: [], refusal: error.message };
     }
   }
 

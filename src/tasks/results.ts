@@ -4,7 +4,7 @@ import type { TaskRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { StoredMedia } from '../media/store.ts';
 import type { Measured } from '../orders/order.ts';
-import { mediaOutlay, type Outlay } from '../pricing/outlay.ts';
+import { mediaOutlay, NO_OUTLAY, type Outlay } from '../pricing/outlay.ts';
 import type { Polled } from '../providers/media.ts';
 import { endTask, failTask } from './ending.ts';
 import { costOf, type PricedTask, readPriced } from './priced.ts';
@@ -37,7 +37,8 @@ export async function completeTask(
   const stored = await store(tools, row, delivery);
   let ended: TaskRow | null = null;
   try {
-    const end = { state: 'completed', stored, measured, cost, outlay } as const;
+    const byok = priced.fee && (delivery.channel.vendor ?? '');
+    const end = { state: 'completed', stored, measured, cost, outlay, byok } as const;
     ended = await endTask(tools, row, end);
   } finally {
     if (!ended) await tools.media.discard(stored);
@@ -48,9 +49,11 @@ export async function completeTask(
 function outlayOf(
   { catalogue }: TaskTools,
   { model, channel_id: channelId }: TaskRow,
-  { order }: PricedTask,
+  { order, fee }: PricedTask,
   { units, upstreamCostUsd }: Measured,
 ): Outlay {
+  // Its owner pays the vendor.
+  if (fee) return NO_OUTLAY;
   const route = catalogue.routes(model).find(({ channel }) => channel === channelId);
   const { circumstances } = order;
   return mediaOutlay(

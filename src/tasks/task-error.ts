@@ -5,6 +5,7 @@ import type { Task, TaskErrorCode } from './task.ts';
 const CODES: Record<TaskErrorCode, ErrorCode> = {
   refused: 'upstream_rejected',
   content_policy: 'content_policy',
+  provider_key_refused: 'provider_key_refused',
   upstream_failed: 'upstream_failed',
   upstream_expired: 'upstream_failed',
   submit_unknown: 'upstream_failed',

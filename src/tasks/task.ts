@@ -17,6 +17,7 @@ export type TaskType = Exclude<MediaType, 'tts' | 'stt'>;
 /** Why a task did not end in a result. Nothing was charged. */
 export type TaskErrorCode =
   | 'refused' // the upstream refused the request's content
+  | 'provider_key_refused' // the vendor does not take its owner's own key, or it was removed
   | 'content_policy' // the upstream's moderation refused it
   | 'upstream_failed'
   | 'upstream_expired'
@@ -55,6 +56,8 @@ export interface Task {
   /** Empty until it is completed, and again once its files were deleted. */
   assets: MediaView[];
   callbackUrl: string | null;
+  /** Whether it goes over a provider key of its owner. */
+  isOwnKey: boolean;
   createdAt: number;
   startedAt: number | null;
   endedAt: number | null;

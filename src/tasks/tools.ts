@@ -1,5 +1,6 @@
 /** What the parts of the engine share. */
 import type { Catalogue } from '../catalogue.ts';
+import type { Byok } from '../chat/byok.ts';
 import type { Clock } from '../clock.ts';
 import type { ChannelConfig, MediaType } from '../config/config.ts';
 import type { TaskRow } from '../db/tables.ts';
@@ -22,7 +23,8 @@ export interface TaskTools {
   routing: Routing;
   media: MediaStore;
   webhooks: Pick<Webhooks, 'requireCallback' | 'enqueue' | 'wake'>;
-  calls: { to(channel: ChannelConfig, signal?: AbortSignal): MediaHttp };
+  calls: { to(channel: ChannelConfig, signal?: AbortSignal, over?: ChannelConfig): MediaHttp };
+  byok: Pick<Byok, 'keysOf' | 'chooseMedia' | 'keyed'>;
   findProvider(name: string, type: MediaType): MediaProvider;
   /** For what callers sent, and for what upstreams know it by. */
   box: SecretBox;

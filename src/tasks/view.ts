@@ -20,7 +20,8 @@ export function viewOf(
   { clock, typical, box }: Pick<TaskTools, 'clock' | 'typical' | 'box'>,
   { assets = [], place = null }: Seen = {},
 ): Task {
-  const typicalMs = typical.of(row.model, readPriced(row.priced).model.params);
+  const { model, fee } = readPriced(row.priced);
+  const typicalMs = typical.of(row.model, model.params);
   return {
     id: row.id,
     accountId: row.account_id,
@@ -38,6 +39,7 @@ export function viewOf(
     error: row.error_code === null ? null : errorOf(row),
     assets,
     callbackUrl: row.callback === null ? null : box.open(placeOf(row, 'callback'), row.callback),
+    isOwnKey: fee !== null,
     createdAt: row.created_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,

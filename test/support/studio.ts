@@ -43,6 +43,8 @@ export interface Studio extends AsyncDisposable {
   usually: Partial<Job>;
   /** Instead of an answer to the next submits, one each; null answers as usual. */
   onSubmit: (Act | null)[];
+  /** What each request for a job came with. */
+  saw: string[];
   /** Instead of an answer to looks. */
   onLook: Act | null;
   onCancel: Act | null;
@@ -60,6 +62,7 @@ export async function startStudio(usually: Partial<Job> = {}): Promise<Studio> {
     submits: new Map(),
     usually,
     onSubmit: [],
+    saw: [],
     onLook: null,
     onCancel: null,
     onFile: null,
@@ -88,6 +91,7 @@ async function serve(
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const [, room, name = ''] = (request.url ?? '').split('/');
   if (room === 'files') return sendFile(studio, response, name);
+  studio.saw.push(request.headers.authorization ?? '');
   if (request.method === 'POST') {
     const fields = JSON.parse(Buffer.concat(chunks).toString()) as Fields;
     return submit(studio, response, fields);

@@ -1,6 +1,7 @@
 /** The task engine over a real ledger, a real store of results and a studio; its clock stands still until it is told. */
 import { expect } from 'vitest';
 import type { Principal } from '../../src/auth/principal.ts';
+import { Byok } from '../../src/chat/byok.ts';
 import { Catalogue } from '../../src/catalogue.ts';
 import type { ChannelConfig, MediaModel, MediaParams } from '../../src/config/config.ts';
 import type { TaskRow } from '../../src/db/tables.ts';
@@ -9,8 +10,10 @@ import type { Log, LogFields } from '../../src/log.ts';
 import { nanoUsd, ZERO_USD } from '../../src/money.ts';
 import type { MediaProvider } from '../../src/providers/media.ts';
 import { MediaCalls } from '../../src/providers/media/http.ts';
+import type { ByokFee } from '../../src/pricing/byok.ts';
 import { Routing } from '../../src/routing/routing.ts';
 import type { NewTask, Task } from '../../src/tasks/task.ts';
+import { Vault } from '../../src/vault.ts';
 import { Tasks } from '../../src/tasks/tasks.ts';
 import { mediaBench, type MediaBench } from './media.ts';
 import { mediaChannel } from './media-upstream.ts';
@@ -27,6 +30,7 @@ export interface TaskBench extends AsyncDisposable {
   media: MediaBench;
   studio: Studio;
   routing: Routing;
+  vault: Vault;
   logged: (LogFields & { event: string })[];
   /** A task of this account, or of a wallet with ten dollars. */
   make(more?: Partial<NewTask>, accountId?: string): Promise<Task>;
@@ -48,6 +52,7 @@ export interface TaskBenchOptions {
   models?: MediaModel[];
   providers?: MediaProvider[];
   webhooks?: { allowPrivate: string[]; ports: number[] };
+  fee?: ByokFee;
 }
 
 export function walletPrincipal(accountId: string | null): Principal {
@@ -69,6 +74,10 @@ export async function taskBench(options: TaskBenchOptions = {}): Promise<TaskBen
   const catalogue = new Catalogue(options.models ?? [videoModel(), imageModel()]);
   const providers = options.providers ?? [studioProvider(), onceProvider()];
   const calls = new MediaCalls({ maxBytes: 1_000_000, nowMs: () => clock.nowMs() });
+  const vault = new Vault(ledger, store.masterKey.values);
+  await vault.load();
+  const fee = options.fee ?? { percent: '0', perRequest: ZERO_USD };
+  const byok = new Byok({ vault, routing, fee });
   const engine = () =>
     new Tasks({
       ledger,
@@ -85,6 +94,7 @@ export async function taskBench(options: TaskBenchOptions = {}): Promise<TaskBen
       box: store.boxFor('tasks'),
       clock,
       log: recordingLog(logged),
+      byok,
       quotes: { open: () => Promise.reject(new Error('no quotes here')) as never },
       creditUsd: nanoUsd(10_000_000),
     });
@@ -102,6 +112,7 @@ export async function taskBench(options: TaskBenchOptions = {}): Promise<TaskBen
     media,
     studio,
     routing,
+    vault,
     logged,
     make: async (more = {}, accountId) => {
       const account = accountId ?? (await store.wallet('10'));

@@ -115,7 +115,7 @@ it('moves a hundred thousand queued tasks a page at a time, fairly, in bounded m
   for (let n = 0; n < 4; n += 1) accounts.push(await store.wallet('10000'));
   for (const [n, account] of accounts.entries()) await seed(bench, account, n === 0 ? 99_700 : 100);
   expect((await bench.row(`task_seed_${accounts[0]!}_000001`)).queue).toBe(
-    laneOf('clip', ['default']),
+    laneOf({ model: 'clip', groups: ['default'], owner: null }),
   );
   global.gc?.();
   const before = process.memoryUsage().rss;

@@ -68,7 +68,12 @@ function takenAnswer({ task, hold }: CreatedTask, creditUsd: NanoUsd): StoredAns
 }
 
 function taskAnswer(task: Task, creditUsd: NanoUsd): StoredAnswer {
-  return json(taskObject(task, creditUsd), { location: `/v1/tasks/${task.id}` });
+  const headers = { location: `/v1/tasks/${task.id}`, ...ownKeyHeader(task) };
+  return json(taskObject(task, creditUsd), headers);
+}
+
+function ownKeyHeader({ isOwnKey }: Task): Headers {
+  return isOwnKey ? { 'x-byok': 'used' } : {};
 }
 
 /** OpenAI's ImagesResponse. */
@@ -80,7 +85,7 @@ async function madeAnswer(
   const isInline = fieldsOfBody(ctx)['response_format'] === 'b64_json';
   const data = isInline ? await inline(task, media) : task.assets.map(({ url }) => ({ url }));
   const created = Math.floor((task.endedAt ?? task.createdAt) / 1_000);
-  const answer = json({ created, data }, { 'x-task-id': task.id });
+  const answer = json({ created, data }, { 'x-task-id': task.id, ...ownKeyHeader(task) });
   const balance = await accounts.balance(task.accountId);
   balanceHeaders(answer.headers, { balance, limitLeft: null });
   answer.headers['x-request-cost'] = formatUsd(task.charged);

@@ -29,11 +29,11 @@ export class MediaCalls {
     this.#options = options;
   }
 
-  /** `signal` ends what is under way. */
-  to(channel: ChannelConfig, signal?: AbortSignal): MediaHttp {
+  /** `signal` ends what is under way; `over`: whose connections are used, where a request is written with another's key. */
+  to(channel: ChannelConfig, signal?: AbortSignal, over = channel): MediaHttp {
     const secrets = secretsOf(channel);
     return {
-      request: (request) => this.#request(channel, request, signal),
+      request: (request) => this.#request(channel, request, { signal, over }),
       clean: (text) => redact(text, secrets),
       nowMs: () => this.#options.nowMs(),
     };
@@ -47,7 +47,7 @@ export class MediaCalls {
   async #request(
     channel: ChannelConfig,
     request: MediaRequest,
-    signal: AbortSignal | undefined,
+    { signal, over }: { signal: AbortSignal | undefined; over: ChannelConfig },
   ): Promise<MediaAnswer> {
     const url = targetOf(channel, request.to);
     const body = request.body && encodeBody(request.body);
@@ -55,7 +55,7 @@ export class MediaCalls {
     const exchange = new Exchange(this.#options.maxBytes);
     const stop = exchange.stopAt(totalMs, signal);
     try {
-      this.#pool(channel).dispatch(
+      this.#pool(over).dispatch(
         {
           method: request.method ?? (body ? 'POST' : 'GET'),
           path: `${url.pathname}${url.search}`,
