@@ -83,7 +83,8 @@ export class Tasks implements TaskService {
         .set({ next_at: nowMs })
         .where('next_at', '>', nowMs)
         .where('state', 'in', ['pending', 'processing'])
-        .where('submit', '!=', 'unsent')
+        // One that waits for its pause to be over goes on waiting, unless somebody was just taking it up.
+        .where((eb) => eb.or([eb('submit', '!=', 'unsent'), eb('crashes', '>', 0)]))
         .execute(),
     );
     const out = await ledger.read

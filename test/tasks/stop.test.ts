@@ -45,6 +45,35 @@ it('leaves what takes too long to the next start, which does not send it twice (
   await expectMoney(bench, account, 0);
 });
 
+it('takes up at once what the last process was about to queue again', async () => {
+  await using bench = await taskBench();
+  bench.studio.onSubmit = [(response) => say(response, 503, {})];
+  const account = await bench.store.wallet('10');
+  const { id } = await bench.make({}, account);
+  await bench.pass();
+  const parked = await bench.row(id);
+  expect(parked).toMatchObject({ submit: 'unsent', queue: null, crashes: 0 });
+  // A restart does not shorten its pause.
+  await (await bench.another()).tick();
+  expect(await bench.row(id)).toEqual(parked);
+  // As it is right after it was taken up.
+  const { ledger, clock } = bench.store;
+  await ledger.write(({ db }) =>
+    db
+      .updateTable('tasks')
+      .set({ crashes: 1, next_at: clock.ms + 1_200_000, lease_epoch: parked.lease_epoch + 1 })
+      .where('id', '=', id)
+      .execute(),
+  );
+  const next = await bench.another();
+  await next.tick();
+  expect((await bench.row(id)).submit).toBe('sent');
+  clock.ms += 2_000;
+  await next.tick();
+  expect((await bench.row(id)).state).toBe('completed');
+  await expectMoney(bench, account, CLIP);
+});
+
 it('answers polls from its rows: no number of them asks the upstream (T-12)', async () => {
   await using bench = await taskBench();
   bench.studio.usually = { looksToEnd: 99, state: 'processing' };
