@@ -2,23 +2,26 @@
  * Puts a backup in the place of a data directory's ledger. Nothing of what is there is deleted: it is set aside. A backup that is older
  * than what the directory knows is a rollback, and refused unless it is meant.
  */
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openDatabase } from '../db/open.ts';
+import { copyDatabase, openDatabase } from '../db/open.ts';
 import { KeyFile } from '../key-file.ts';
 import { lockDataDir } from '../ledger/lock.ts';
-import { type Head, newestSeal, readHead } from '../ledger/seal.ts';
+import { type Head, newestSeal, readHead, writeHead } from '../ledger/seal.ts';
 import { DATABASE_FILE, HEAD_FILE } from '../ledger/store.ts';
 import { opens, wrappedRows } from '../master-key.ts';
 import { REREAD_PREFIX } from '../payments/reread.ts';
 import { verifyStore } from '../verify.ts';
 import { unpack } from './archive.ts';
-import { inspect, MANIFEST_FILE, type Manifest } from './backup.ts';
+import { inspect, MANIFEST_FILE, type Manifest as Whole } from './backup.ts';
 
 /** Clocks and blocks differ; a payment that is read twice is credited once. */
 const REREAD_MARGIN_MS = 60 * 60_000;
 
+type Manifest = Pick<Whole, 'madeAt' | 'head'>;
+
 export interface RestoreOptions {
+  /** A backup, or a bare copy of the database such as Litestream restores. */
   file: string;
   dataDir: string;
   passphrase: string | null;
@@ -49,9 +52,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   const lock = await lockDataDir(dataDir, options.pid);
   const staging = await mkdtemp(join(dataDir, '.restore-'));
   try {
-    await unpack(options.file, staging, options.passphrase);
-    const manifest = await readManifest(staging, options.file);
-    await inspect(join(staging, DATABASE_FILE));
+    const manifest = await take(options, staging);
     await requireWhole(staging, options.nowMs);
     if (!options.acceptRollback) await requireNoRollback(dataDir, manifest);
     const hasMasterKey = await chooseMasterKey(staging, options);
@@ -67,10 +68,59 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   }
 }
 
+/** Puts what is to be restored into `staging`. */
+async function take(
+  { file, passphrase, nowMs }: RestoreOptions,
+  staging: string,
+): Promise<Manifest> {
+  const copy = join(staging, DATABASE_FILE);
+  if (!(await isDatabase(file))) {
+    await unpack(file, staging, passphrase);
+    const manifest = await readManifest(staging, file);
+    await inspect(copy);
+    return manifest;
+  }
+  await copyDatabase(file, copy);
+  const { head } = await inspect(copy);
+  await writeHead(join(staging, HEAD_FILE), head);
+  return { head, madeAt: new Date((await lastSealed(copy)) ?? nowMs - UNSEALED_MS).toISOString() };
+}
+
+/** How long before a copy without a single entry the first payment is looked for. */
+const UNSEALED_MS = 30 * 24 * 60 * 60_000;
+const DATABASE_MAGIC = 'SQLite format 3\0';
+
+async function isDatabase(file: string): Promise<boolean> {
+  const handle = await open(file, 'r');
+  try {
+    const start = Buffer.alloc(DATABASE_MAGIC.length);
+    await handle.read(start, 0, start.length, 0);
+    return start.toString('latin1') === DATABASE_MAGIC;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Unix ms; a bare copy does not say when it was made, and no payment that was credited later is in it. Null where none was. */
+async function lastSealed(file: string): Promise<number | null> {
+  const database = openDatabase(file, 'read');
+  try {
+    const seal = await database.db
+      .selectFrom('seals')
+      .select('at')
+      .orderBy('seq', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return seal?.at ?? null;
+  } finally {
+    await database.close();
+  }
+}
+
 async function readManifest(staging: string, file: string): Promise<Manifest> {
   const text = await readFile(join(staging, MANIFEST_FILE), 'utf8').catch(() => '{}');
-  const manifest = JSON.parse(text) as Partial<Manifest>;
-  if (manifest.format === 1 && manifest.head && manifest.madeAt) return manifest as Manifest;
+  const manifest = JSON.parse(text) as Partial<Whole>;
+  if (manifest.format === 1 && manifest.head && manifest.madeAt) return manifest as Whole;
   throw new Error(`${file} is not a backup of Farebox, or one of a newer version.`);
 }
 

@@ -17,6 +17,7 @@ master.key (or FAREBOX_MASTER_KEY) somewhere else: a backup without it restores 
 
 export const RESTORE_HELP = `farebox restore FILE [--accept-rollback] [--json]
 Puts a backup in the place of the ledger in DATA_DIR, on which no server may run. What is there is set aside, not deleted.
+FILE may also be a bare copy of farebox.db, such as Litestream restores.
 A backup that is older than the directory's ledger is refused without --accept-rollback. Payments made since the backup
 are read from the chain at the next start, and credited once.`;
 

@@ -29,7 +29,11 @@ const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 export function documentedApi(file: string): DocumentedApi {
   const text = readFileSync(new URL(`../fixtures/${file}`, import.meta.url), 'utf8');
   const document = parse(text) as Document;
-  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { 'date-time': DATE_TIME } });
+  const ajv = new Ajv2020({
+    strict: false,
+    allErrors: true,
+    formats: { 'date-time': DATE_TIME, uri: true },
+  });
   const schemas = modern(document.components.schemas);
   const compile = (schema: unknown) =>
     ajv.compile({ ...(modern(schema) as object), components: { schemas } });
