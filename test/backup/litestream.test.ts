@@ -53,7 +53,11 @@ it.skipIf(litestream === null)(
     while (seq < sold && Date.now() < deadline) {
       await rm(copy, { force: true });
       const restored = spawnSync(litestream ?? '', [
-        ...['restore', '-config', settings, '-o', copy],
+        'restore',
+        '-config',
+        settings,
+        '-o',
+        copy,
         database,
       ]);
       if (restored.status === 0) seq = await sealIn(copy);
