@@ -41,13 +41,18 @@ interface Way {
   running: number;
   /** In the order of their arrival. */
   waiting: Set<Exchange>;
+  /** Of a channel that the settings do not have any more, or have anew: its connections close once nobody uses them. */
+  isRetired: boolean;
 }
 
 export class Upstream {
   readonly #limits: Pick<LimitsConfig, 'upstreamBodyBytes'>;
   readonly #traffic: Pick<Traffic, 'of'> | null;
-  readonly #ways = new WeakMap<ChannelConfig, Way>();
+  readonly #ways = new Map<ChannelConfig, Way>();
+  /** With those that are closing. */
   readonly #pools = new Set<Pool>();
+  /** Null: whatever is asked for. */
+  #current: ReadonlySet<ChannelConfig> | null = null;
 
   constructor(
     limits: Pick<LimitsConfig, 'upstreamBodyBytes'>,
@@ -78,7 +83,10 @@ export class Upstream {
       firstByte: this.#traffic?.of(channel.id).firstByte ?? null,
       sink,
       dispatch: () => dispatch(way.pool, channel, traced, exchange),
-      left: () => leave(way, channel, exchange),
+      left: () => {
+        leave(way, channel, exchange);
+        this.#closeIfDone(channel, way);
+      },
     });
     if (way.running < channel.concurrency) {
       way.running += 1;
@@ -90,9 +98,32 @@ export class Upstream {
     return exchange;
   }
 
+  /**
+   * After a reload: connections to other channels than these close as soon as no request is under way or waits on them. A request that
+   * took its channel before may still be sent over it.
+   */
+  retain(channels: readonly ChannelConfig[]): void {
+    this.#current = new Set(channels);
+    for (const [channel, way] of this.#ways) {
+      way.isRetired = !this.#current.has(channel);
+      this.#closeIfDone(channel, way);
+    }
+  }
+
   /** Ends every pool; running calls fail. */
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#pools, (pool) => pool.destroy()));
+  }
+
+  #closeIfDone(channel: ChannelConfig, way: Way): void {
+    const { pool, running, waiting, isRetired } = way;
+    if (!isRetired || running > 0 || waiting.size > 0 || this.#ways.get(channel) !== way) return;
+    this.#ways.delete(channel);
+    // What was called off and is still being cut off ends first.
+    void pool
+      .close()
+      .catch(() => pool.destroy())
+      .finally(() => this.#pools.delete(pool));
   }
 
   #way(config: ChannelConfig): Way {
@@ -105,7 +136,8 @@ export class Upstream {
         connect: { timeout: CONNECT_TIMEOUT_MS },
       });
       this.#pools.add(pool);
-      way = { pool, running: 0, waiting: new Set() };
+      const isRetired = this.#current !== null && !this.#current.has(config);
+      way = { pool, running: 0, waiting: new Set(), isRetired };
       this.#ways.set(config, way);
     }
     return way;

@@ -119,6 +119,8 @@ export interface RailStatus {
   canSettle: boolean;
   /** One line for doctor and logs when it cannot. */
   problem: string | null;
+  /** One line where gas runs low; absent where it does not. */
+  gasLow?: string;
 }
 
 export interface Rail {

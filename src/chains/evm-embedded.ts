@@ -38,6 +38,8 @@ export interface EmbeddedOptions {
 export class EmbeddedSettler {
   readonly #options: EmbeddedOptions;
   readonly #attempted = new Set<string>();
+  /** As `problem` saw it last; null where there is enough. */
+  gasLow: string | null = null;
 
   constructor(options: EmbeddedOptions) {
     this.#options = options;
@@ -50,15 +52,14 @@ export class EmbeddedSettler {
       chain.gasBalance(gas.address),
       gas.settlementCost(),
     ]);
+    this.gasLow = null;
     if (balance < cost * LEAST_SETTLEMENTS) {
       return `the gas wallet ${gas.address} holds ${balance} wei; a settlement costs up to ${cost}`;
     }
     if (balance < cost * COMFORTABLE_SETTLEMENTS) {
-      log.warn('evm_gas_low', {
-        wallet: gas.address,
-        wei: balance,
-        settlementsLeft: Number(balance / cost),
-      });
+      const settlementsLeft = Number(balance / cost);
+      log.warn('evm_gas_low', { wallet: gas.address, wei: balance, settlementsLeft });
+      this.gasLow = `the gas wallet ${gas.address} pays for ${settlementsLeft} more settlements`;
     }
     return null;
   }

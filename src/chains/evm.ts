@@ -31,6 +31,8 @@ const PRIVATE_KEY = /^(0x)?[0-9a-fA-F]{64}$/;
 
 interface Settler {
   problem(): Promise<string | null>;
+  /** As `problem` saw it last. */
+  readonly gasLow?: string | null;
   settle(
     payment: SignedPayment,
     hooks: SettleHooks,
@@ -147,7 +149,8 @@ class EvmRail implements Rail {
         ? 'the RPC endpoint does not answer'
         : 'the network could not be checked',
     );
-    this.#status = { canSettle: problem === null, problem };
+    const { gasLow } = this.#settler;
+    this.#status = { canSettle: problem === null, problem, ...(gasLow && { gasLow }) };
     return this.#status;
   }
 

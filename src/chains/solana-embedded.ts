@@ -123,6 +123,8 @@ export class EmbeddedSolanaRail extends SolanaBase implements Rail {
     }
     if ((lamports ?? 0) < LOW_LAMPORTS) {
       this.log.warn('solana.gas_low', { network: this.network, account: gas, lamports });
+      const gasLow = `the gas account ${gas} has ${lamports} lamports left`;
+      return { canSettle: true, problem: null, gasLow };
     }
     return { canSettle: true, problem: null };
   }

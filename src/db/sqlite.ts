@@ -16,6 +16,7 @@ import {
 import sqlite3 from 'sqlite3';
 import type { Ddl } from './ddl.ts';
 import { GUARD_MARK, GuardMiss } from './errors.ts';
+import { InTurn } from './in-turn.ts';
 
 export const sqliteDdl: Ddl = {
   text: 'text',
@@ -38,9 +39,11 @@ export function sqlitePacked(columns: readonly string[]): string {
 }
 
 const MAX_STATEMENTS = 512;
+const MAX_WAITING_REPORTS = 1_000;
 const BUSY_TIMEOUT_MS = 5_000;
 
-export type SqliteAccess = 'write' | 'read' | 'lock';
+/** `report`: reading, one statement at a time; see InTurn. */
+export type SqliteAccess = 'write' | 'read' | 'report' | 'lock';
 
 export function sqliteDialect(file: string, access: SqliteAccess): Dialect {
   return {
@@ -69,23 +72,22 @@ class SqliteDriver implements Driver {
   }
 
   async init(): Promise<void> {
-    const flags =
-      this.#access === 'read'
-        ? sqlite3.OPEN_READONLY
-        : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
+    const isReading = this.#access === 'read' || this.#access === 'report';
+    const flags = isReading ? sqlite3.OPEN_READONLY : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
     const database = await new Promise<sqlite3.Database>((resolve, reject) => {
       const opened = new sqlite3.Database(this.#file, flags, (error) =>
         error ? reject(error) : resolve(opened),
       );
     });
-    this.#connection = new SqliteConnection(database);
+    const turns = this.#access === 'report' ? new InTurn(MAX_WAITING_REPORTS) : null;
+    this.#connection = new SqliteConnection(database, turns);
     for (const pragma of this.#pragmas()) await this.#connection.run(`pragma ${pragma}`);
   }
 
   #pragmas(): string[] {
     if (this.#access === 'lock') return ['busy_timeout = 0'];
     const both = [`busy_timeout = ${BUSY_TIMEOUT_MS}`, 'trusted_schema = off'];
-    if (this.#access === 'read') return [...both, 'query_only = on'];
+    if (this.#access === 'read' || this.#access === 'report') return [...both, 'query_only = on'];
     return [
       ...both,
       'journal_mode = wal',
@@ -140,15 +142,22 @@ class SqliteDriver implements Driver {
 class SqliteConnection implements DatabaseConnection {
   readonly #database: sqlite3.Database;
   readonly #statements = new Map<string, sqlite3.Statement>();
+  readonly #turns: InTurn | null;
 
-  constructor(database: sqlite3.Database) {
+  constructor(database: sqlite3.Database, turns: InTurn | null) {
     this.#database = database;
+    this.#turns = turns;
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     const parameters = query.parameters.map(bindable);
-    const statement = this.#statements.get(query.sql) ?? (await this.#prepare(query.sql));
-    if (returnsRows(query.sql)) return { rows: await all<R>(statement, parameters) };
+    if (this.#turns) return this.#turns.run(() => this.#execute<R>(query.sql, parameters));
+    return this.#execute(query.sql, parameters);
+  }
+
+  async #execute<R>(sql: string, parameters: unknown[]): Promise<QueryResult<R>> {
+    const statement = this.#statements.get(sql) ?? (await this.#prepare(sql));
+    if (returnsRows(sql)) return { rows: await all<R>(statement, parameters) };
     return { rows: [], numAffectedRows: BigInt(await change(statement, parameters)) };
   }
 
@@ -184,6 +193,7 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async close(): Promise<void> {
+    await this.#turns?.run(() => Promise.resolve());
     for (const statement of this.#statements.values()) {
       await new Promise<void>((resolve) => statement.finalize(() => resolve()));
     }

@@ -16,7 +16,7 @@ import { type MasterKey, openMasterKey } from '../master-key.ts';
 import { secretBox, type SecretBox } from '../secrets.ts';
 import { ancestorsOf } from './key-windows.ts';
 import { type Hold, holdOf, Ledger } from './ledger.ts';
-import { type DataDirLock, lockDataDir } from './lock.ts';
+import { lockDataDir } from './lock.ts';
 import { requireIntact } from './intact.ts';
 import { writeHead } from './seal.ts';
 import { upgrade } from './upgrade.ts';
@@ -63,79 +63,74 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, clock, log } = options;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await using opened = new AsyncDisposableStack();
   const lock = await lockDataDir(dataDir, options.pid ?? 0);
-  try {
-    const database = openDatabase(join(dataDir, DATABASE_FILE), 'write');
-    const copy = await upgrade(database, join(dataDir, DATABASE_FILE));
-    if (copy !== null) log.warn('database_upgraded', { copy });
-    await stampMode(database, options.mode);
-    const instance = await metaValue(database, 'instance', () => newId('inst'));
-    const { masterKey: configured = null, newMasterKey: next = null } = options;
-    const masterKey = await openMasterKey(database.db, { dataDir, configured, next, log });
-    const pepper = masterKey.values.key_pepper;
-    const secretFor = (purpose: string) =>
-      createHmac('sha256', pepper).update(`farebox ${purpose}`).digest();
-    const writer = new BatchWriter({
-      database,
-      clock,
-      instance,
-      onFatal: options.onFatal,
-      onFull: async () => {
-        log.error('storage_full', { dataDir });
-        await rm(join(dataDir, RESERVE_FILE), { force: true });
-      },
-    });
-    await writer.open();
-    await requireIntact(database, join(dataDir, HEAD_FILE), writer.head);
-    await fillReserve(dataDir, log);
-    const reader = openDatabase(join(dataDir, DATABASE_FILE), 'read');
-    const reports = openDatabase(join(dataDir, DATABASE_FILE), 'read');
-    const ledger = new Ledger(writer, reader.db);
-    const accounts = new Accounts(reader.db);
-    const keys = new Keys({ ledger, pepper, clock });
-    await voidLeftOpen(ledger, instance, log);
-    const secrets = {
-      answers: secretFor('idempotency answers'),
-      fingerprints: secretFor('idempotency fingerprints'),
-    };
-    const idempotency = new Idempotency({ ledger, clock, log, secrets });
-    const parts = {
-      database,
-      reader,
-      reports,
-      writer,
-      lock,
-      ledger,
-      idempotency,
-      dataDir,
-      clock,
-      log,
-    };
-    const upkeep = startUpkeep(parts);
-    return {
-      ledger,
-      reports: reports.db,
-      accounts,
-      keys,
-      idempotency,
-      masterKey,
-      secretFor,
-      boxFor: (purpose) => secretBox(secretFor(`box ${purpose}`)),
-      sweep: upkeep.sweep,
-      close: () => closeStore(parts, upkeep.stop),
-    };
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
+  opened.defer(() => lock.release());
+  const connect = (access: 'write' | 'read' | 'report') => {
+    const database = openDatabase(join(dataDir, DATABASE_FILE), access);
+    opened.defer(() => database.close());
+    return database;
+  };
+  const database = connect('write');
+  const copy = await upgrade(database, join(dataDir, DATABASE_FILE));
+  if (copy !== null) log.warn('database_upgraded', { copy });
+  await stampMode(database, options.mode);
+  const instance = await metaValue(database, 'instance', () => newId('inst'));
+  const { masterKey: configured = null, newMasterKey: next = null } = options;
+  const masterKey = await openMasterKey(database.db, { dataDir, configured, next, log });
+  const pepper = masterKey.values.key_pepper;
+  const secretFor = (purpose: string) =>
+    createHmac('sha256', pepper).update(`farebox ${purpose}`).digest();
+  const writer = new BatchWriter({
+    database,
+    clock,
+    instance,
+    onFatal: options.onFatal,
+    onFull: async () => {
+      log.error('storage_full', { dataDir });
+      await rm(join(dataDir, RESERVE_FILE), { force: true });
+    },
+  });
+  await writer.open();
+  await requireIntact(database, join(dataDir, HEAD_FILE), writer.head);
+  await fillReserve(dataDir, log);
+  const reader = connect('read');
+  const reports = connect('report');
+  const ledger = new Ledger(writer, reader.db);
+  const accounts = new Accounts(reader.db, reports.db);
+  const keys = new Keys({ ledger, pepper, clock });
+  await voidLeftOpen(ledger, instance, log);
+  const secrets = {
+    answers: secretFor('idempotency answers'),
+    fingerprints: secretFor('idempotency fingerprints'),
+  };
+  const idempotency = new Idempotency({ ledger, clock, log, secrets });
+  const parts = {
+    writer,
+    ledger,
+    idempotency,
+    dataDir,
+    clock,
+    log,
+  };
+  const upkeep = startUpkeep(parts);
+  const resources = opened.move();
+  return {
+    ledger,
+    reports: reports.db,
+    accounts,
+    keys,
+    idempotency,
+    masterKey,
+    secretFor,
+    boxFor: (purpose) => secretBox(secretFor(`box ${purpose}`)),
+    sweep: upkeep.sweep,
+    close: () => closeStore(parts, upkeep, resources),
+  };
 }
 
 interface Parts {
-  database: Database;
-  reader: Database;
-  reports: Database;
   writer: BatchWriter;
-  lock: DataDirLock;
   ledger: Ledger;
   idempotency: Idempotency;
   dataDir: string;
@@ -143,14 +138,15 @@ interface Parts {
   log: Log;
 }
 
-async function closeStore(parts: Parts, stopUpkeep: () => Promise<void>): Promise<void> {
-  await stopUpkeep();
-  await parts.writer.close();
-  await writeHead(join(parts.dataDir, HEAD_FILE), parts.writer.head);
-  await parts.reader.close();
-  await parts.reports.close();
-  await parts.database.close();
-  await parts.lock.release();
+async function closeStore(
+  { writer, dataDir }: Parts,
+  upkeep: Upkeep,
+  resources: AsyncDisposableStack,
+): Promise<void> {
+  await upkeep.stop();
+  await writer.close();
+  await writeHead(join(dataDir, HEAD_FILE), writer.head);
+  await resources.disposeAsync();
 }
 
 async function metaValue(database: Database, key: string, make: () => string): Promise<string> {

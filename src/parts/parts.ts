@@ -53,13 +53,20 @@ export type Parts = Awaited<ReturnType<typeof createParts>>;
 
 /** The catalogue first: it throws, before anything is changed, where a price cannot be used. */
 export function takeOver(
-  { catalogue, presets, ways, byok }: Pick<Parts, 'catalogue' | 'presets' | 'ways' | 'byok'>,
+  {
+    catalogue,
+    presets,
+    ways,
+    mediaWays,
+    byok,
+  }: Pick<Parts, 'catalogue' | 'presets' | 'ways' | 'mediaWays' | 'byok'>,
   next: Config,
   channels: ChannelConfig[],
 ): void {
   catalogue.replace(next.models);
   presets.replace(next.presets);
   ways.replace(channels);
+  mediaWays.retain(channels);
   byok.replace(next.byok);
 }
 
@@ -135,7 +142,7 @@ export async function createParts(
     requests,
     ...usage,
   };
-  return { store, ways, demoUrl, payouts, operator, ...forHttp };
+  return { store, ways, mediaWays: made, demoUrl, payouts, operator, ...forHttp };
 }
 
 /** The ways in which wallets and operators sign in. */

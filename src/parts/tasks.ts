@@ -2,7 +2,7 @@
 import type { Catalogue } from '../catalogue.ts';
 import type { Byok } from '../chat/byok.ts';
 import type { Clock } from '../clock.ts';
-import type { LimitsConfig } from '../config/config.ts';
+import type { ChannelConfig, LimitsConfig } from '../config/config.ts';
 import type { Store } from '../ledger/store.ts';
 import type { Log } from '../log.ts';
 import type { MediaStore } from '../media/store.ts';
@@ -33,6 +33,8 @@ export interface TaskPartsOptions {
 
 export interface TaskParts {
   tasks: Tasks;
+  /** After a reload: see MediaCalls. */
+  retain(channels: readonly ChannelConfig[]): void;
   /** After the tasks have stopped. */
   close(): Promise<void>;
 }
@@ -56,5 +58,5 @@ export function createTaskParts({
     findProvider: findMediaProvider,
     box: store.boxFor('tasks'),
   });
-  return { tasks, close: () => calls.close() };
+  return { tasks, retain: (channels) => calls.retain(channels), close: () => calls.close() };
 }

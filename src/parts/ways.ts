@@ -41,6 +41,7 @@ export async function createWays({ store, channels, limits, clock, log }: WaysOp
   };
   const replace = (next: ChannelConfig[]) => {
     routing.replace(next);
+    upstream.retain(next);
     drift.clear();
   };
   const forOperator = { switches, routing, traffic, drift, channelUsage };

@@ -1,4 +1,4 @@
-/** A task is cancelled by its owner: at once while nobody has it, and afterwards where its upstream lets go of it. */
+/** A task is cancelled by its owner or an operator: at once while nobody has it, and afterwards where its upstream lets go of it. */
 import type { TaskRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { endTask } from './ending.ts';
@@ -9,11 +9,10 @@ import { changeTask, isOpen, taskById } from './rows.ts';
 import type { TaskTools } from './tools.ts';
 import { wayOf } from './ways.ts';
 
-const CANCELLED = {
-  state: 'cancelled',
-  code: 'cancelled',
-  message: 'Cancelled by its owner.',
-} as const;
+/** As its owner is told it. */
+export type CancelledBy = 'its owner' | 'the operator';
+
+const CANCELLED = { state: 'cancelled', code: 'cancelled' } as const;
 /** Somebody else may change it meanwhile, that often at most. */
 const MAX_TRIES = 20;
 /** One that is being handed to its upstream is waited for, because it can be cancelled right after. */
@@ -24,18 +23,23 @@ const ASKING_MS = 60_000;
 /** Of each engine. */
 const refusals = new WeakMap<TaskTools, Refusals<TaskRow | null>>();
 
+interface Cancelling {
+  by: CancelledBy;
+  signal: AbortSignal;
+}
+
 /** Answers the task as it is then. Throws state_conflict where it goes on. */
 export async function cancelTask(
   tools: TaskTools,
   row: TaskRow,
-  signal: AbortSignal,
+  { by, signal }: Cancelling,
 ): Promise<TaskRow> {
   const until = performance.now() + HANDING_MS;
   let now = row;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     if (now.state === 'cancelled') return now;
     if (!isOpen(now)) throw conflict(`The task is ${now.state} already.`, now);
-    const ended = await tryCancel(tools, now, signal);
+    const ended = await tryCancel(tools, now, { by, signal });
     if (ended) return ended;
     if (now.submit === 'sending') {
       if (performance.now() >= until) break;
@@ -50,18 +54,18 @@ export async function cancelTask(
 async function tryCancel(
   tools: TaskTools,
   row: TaskRow,
-  signal: AbortSignal,
+  cancelling: Cancelling,
 ): Promise<TaskRow | null> {
   switch (row.submit) {
     case 'unsent':
-      return endTask(tools, { id: row.id, isUnsent: true }, CANCELLED);
+      return endTask(tools, { id: row.id, isUnsent: true }, endOf(cancelling));
     case 'sending':
       return null;
     case 'sent':
       return refusalsOf(tools).ask(
         row.id,
         () => tools.clock.nowMs(),
-        () => cancelSent(tools, row, signal),
+        () => cancelSent(tools, row, cancelling),
       );
   }
 }
@@ -76,7 +80,7 @@ function refusalsOf(tools: TaskTools): Refusals<TaskRow | null> {
 async function cancelSent(
   tools: TaskTools,
   row: TaskRow,
-  signal: AbortSignal,
+  cancelling: Cancelling,
 ): Promise<TaskRow | null> {
   const { ledger } = tools;
   const taken = await ledger.write((tx) =>
@@ -84,12 +88,16 @@ async function cancelSent(
   );
   if (!taken) return null;
   try {
-    requireReleased(row, await askUpstream(tools, taken, signal));
+    requireReleased(row, await askUpstream(tools, taken, cancelling.signal));
   } catch (error) {
     await ledger.write((tx) => changeTask(tx, taken, { next_at: tx.nowMs }));
     throw error;
   }
-  return endTask(tools, taken, CANCELLED);
+  return endTask(tools, taken, endOf(cancelling));
+}
+
+function endOf({ by }: Cancelling) {
+  return { ...CANCELLED, message: `Cancelled by ${by}.` };
 }
 
 async function askUpstream(tools: TaskTools, row: TaskRow, signal: AbortSignal) {

@@ -170,7 +170,8 @@ export class Tasks implements TaskService {
 
   async cancel(principal: Principal, id: string): Promise<Task> {
     const row = await ownTask(this.#tools.ledger.read, principal, id);
-    return this.#seen(await cancelTask(this.#tools, row, this.#stopping.signal));
+    const { signal } = this.#stopping;
+    return this.#seen(await cancelTask(this.#tools, row, { by: 'its owner', signal }));
   }
 
   /** As `cancel`, by an operator, of anybody. */
@@ -178,7 +179,8 @@ export class Tasks implements TaskService {
     const actor = operatorName(by);
     const row = await taskById(this.#tools.ledger.read, id);
     if (!row) throw new AppError('not_found', 'There is no task with this id.');
-    const ended = await cancelTask(this.#tools, row, this.#stopping.signal);
+    const { signal } = this.#stopping;
+    const ended = await cancelTask(this.#tools, row, { by: 'the operator', signal });
     await this.#tools.ledger.write((tx) =>
       audit(tx, { actor, action: 'task.cancel', target: id, reason }),
     );

@@ -1,4 +1,4 @@
-import { readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/db/open.ts';
@@ -33,6 +33,22 @@ describe('store', () => {
     expect((await stat(join(store.dataDir, 'master.key'))).mode & 0o077).toBe(0);
     const file = await readFile(join(store.dataDir, 'farebox.db'));
     expect(file.includes(key.secret.slice(3, 43))).toBe(false);
+  });
+
+  it('leaves no file open where it cannot open a directory', async () => {
+    await using store = await testStore({ mode: 'sandbox' });
+    await store.close();
+    const opened = async () => {
+      const names = await readdir('/proc/self/fd');
+      const targets = names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ''));
+      return (await Promise.all(targets)).filter((path) => path.startsWith(store.dataDir));
+    };
+    await expect(store.reopen({ mode: 'live' })).rejects.toThrow(/made in sandbox mode/);
+    await expect(store.reopen({ masterKey: Buffer.alloc(32, 7) })).rejects.toThrow(/master key/);
+    expect(await opened()).toEqual([]);
+    await using again = await store.reopen();
+    expect(await opened()).not.toEqual([]);
+    await again.check();
   });
 
   it('voids what the last process left open', async () => {

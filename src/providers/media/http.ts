@@ -22,7 +22,8 @@ export interface MediaHttpOptions {
 
 export class MediaCalls {
   readonly #options: MediaHttpOptions;
-  readonly #byChannel = new WeakMap<ChannelConfig, Pool>();
+  readonly #byChannel = new Map<ChannelConfig, Pool>();
+  /** With those that are closing. */
   readonly #pools = new Set<Pool>();
 
   constructor(options: MediaHttpOptions) {
@@ -37,6 +38,19 @@ export class MediaCalls {
       clean: (text) => redact(text, secrets),
       nowMs: () => this.#options.nowMs(),
     };
+  }
+
+  /** After a reload: connections to other channels than these close when what is under way on them has ended. */
+  retain(channels: readonly ChannelConfig[]): void {
+    const current = new Set(channels);
+    for (const [channel, pool] of this.#byChannel) {
+      if (current.has(channel)) continue;
+      this.#byChannel.delete(channel);
+      void pool
+        .close()
+        .catch(() => pool.destroy())
+        .finally(() => this.#pools.delete(pool));
+    }
   }
 
   /** Ends every pool; running calls fail. */

@@ -34,5 +34,7 @@ it('cancels a task of a customer for a reason, and gives back what was held', as
   expect((await boss.send(at, { reason: 'asked on the phone' })).status).toBe(303);
   expect(await boss.page(`/admin/tasks?accountId=${accountId}`)).toContain('cancelled');
   expect(await boss.page(`/admin/log?target=${id}`)).toContain('asked on the phone');
+  const seen = await app.get(`/v1/tasks/${id}`, { authorization: `Bearer ${secret}` });
+  expect(seen.json['error']).toMatchObject({ message: 'Cancelled by the operator.' });
   await app.check();
 });
