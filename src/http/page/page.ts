@@ -45,9 +45,12 @@ export interface Page {
   run(call: PageCall): Promise<Html>;
 }
 
-/** Answers where to go next, with what it came to; or a page, where something is shown only once. */
+/**
+ * Answers where to go next, with what it came to; or a page, where something is shown only once; or, to the page's script, the part that
+ * it asked for.
+ */
 export type FormAnswer =
-  { to: string; notice?: string } | { title: string; path: string; main: Html };
+  { to: string; notice?: string } | { title: string; path: string; main: Html } | { part: Html };
 
 export const COOKIE = 'farebox_admin';
 const MAX_FORM_BYTES = 256 * 1024;
@@ -70,11 +73,28 @@ export function page(options: PageOptions, { title, path, run }: Page) {
     const call = await signedIn(options, ctx);
     if (!call) return redirect(ctx, '/admin/login');
     const main = await run(call);
-    if (ctx.req.headers['hx-request'] === 'true') return sendHtml(ctx, 200, main.text);
+    if (isPart(ctx)) return sendHtml(ctx, 200, main.text);
     const notice = call.query.get('notice')?.slice(0, MAX_NOTICE) ?? null;
     const name = typeof title === 'string' ? title : title(call);
     show(ctx, options, { title: name, path, csrf: call.session.csrf, notice }, main);
   });
+}
+
+/** The page's script asks for a part of a page; without it, browsers ask for all of it. */
+export function isPart({ req }: Context): boolean {
+  return req.headers['hx-request'] === 'true';
+}
+
+/** In the place of all that the page shows, whatever part was asked for. */
+function sendWhole(ctx: Context, title: string, main: Html): void {
+  ctx.state.headers['hx-retarget'] = '#main';
+  ctx.state.headers['hx-reswap'] = 'innerHTML show:top';
+  sendHtml(
+    ctx,
+    200,
+    html`<h1>${title}</h1>
+      ${main}`.text,
+  );
 }
 
 /** For operators, too, where `run` answers by itself: a stream, a download. */
@@ -98,8 +118,10 @@ export function form(options: PageOptions, run: (call: PageCall) => Promise<Form
     const given = ctx.req.headers['x-csrf-token'] ?? call.form.get('csrf') ?? '';
     if (!isCsrf(call.session, String(given))) throw foreign();
     const answer = await run(call);
+    if ('part' in answer) return sendHtml(ctx, 200, answer.part.text);
     if ('main' in answer) {
       const { main, ...frame } = answer;
+      if (isPart(ctx)) return sendWhole(ctx, answer.title, main);
       return show(ctx, options, { ...frame, csrf: call.session.csrf, notice: null }, main);
     }
     const query = answer.notice ? `?notice=${encodeURIComponent(answer.notice)}` : '';
@@ -133,6 +155,7 @@ function guarded(options: PageOptions, run: (ctx: Context) => Promise<void>) {
       if (error.code === 'internal')
         options.log.error('page_failed', { path: ctx.path, error: error.cause ?? error });
       const { status } = errorAnswer(error, 'v1', ctx.state.requestId);
+      if (isPart(ctx)) return sendHtml(ctx, status, html`<p class="bad">${error.message}</p>`.text);
       const back = html`<p>${error.message}</p>
         <p><a href="/admin">Back to the overview</a></p>`;
       show(

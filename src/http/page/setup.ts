@@ -12,7 +12,7 @@ import {
 import type { SelfTest } from '../../parts/site.ts';
 import type { Checked, Setup } from '../../setup/setup.ts';
 import { html, type Html } from './html.ts';
-import { form, type FormAnswer, page, type PageCall, type PageOptions } from './page.ts';
+import { form, type FormAnswer, isPart, page, type PageCall, type PageOptions } from './page.ts';
 import { badge, field, select } from './pieces.ts';
 
 export type SetupPageOptions = PageOptions & { setup: Setup };
@@ -51,13 +51,7 @@ export function saveSetup(options: SetupPageOptions) {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       const faults = error.faults.map(({ path, message }) => `${labelOf(path)}: ${message}`);
-      return again(
-        call,
-        answers,
-        html`<ul>
-          ${faults.map((text) => html`<li class="bad">${text}</li>`)}
-        </ul>`,
-      );
+      return again(call, answers, faultList(faults));
     }
     if (!checked.isGood) return again(call, answers, found(checked));
     await setup.save(call.operator satisfies Operator, checked.draft);
@@ -68,67 +62,112 @@ export function saveSetup(options: SetupPageOptions) {
   });
 }
 
+/** Beside what was typed, where the page's script sent it; else the page once more, without its secrets. */
 function again(call: PageCall, answers: Answers, problems: Html): FormAnswer {
+  if (isPart(call.ctx)) return { part: problems };
   return { title: TITLE, path: PATH, main: questions(call, answers, problems) };
 }
 
+function faultList(faults: readonly string[]): Html {
+  return html`<p>Nothing is saved yet. Change this, then check again:</p>
+    <ul>
+      ${faults.map((text) => html`<li class="bad">${text}</li>`)}
+    </ul>`;
+}
+
 function questions({ session }: PageCall, answers: Answers, problems: Html | null): Html {
-  return html`${problems && html`<div class="attention" role="alert">${problems}</div>`}
-    <form method="post" action="/admin/setup">
+  return html`<p>
+      Three things, and this server sells. Each answer is tried out before anything is saved.
+    </p>
+    <form
+      method="post"
+      action="/admin/setup#checks"
+      hx-post="/admin/setup"
+      hx-target="#checks"
+      hx-disable="find button"
+      hx-indicator="find .busy"
+    >
       <input type="hidden" name="csrf" value="${session.csrf}" />
-      <fieldset class="card">
-        <legend><h2>1. What is sold</h2></legend>
-        ${select('Upstream', 'upstream', UPSTREAM_CHOICES, answers.upstream)}
-        ${field('Its API key', 'upstream_key', {
-          type: 'password',
-          hint: 'Kept sealed in the database; the settings file only names it.',
-        })}
-        <details ${answers.upstream === OTHER && html` open`}>
-          <summary>At another address</summary>
-          ${field('Base URL', 'base_url', {
-            value: answers.baseUrl,
-            hint: 'For a server of your own that speaks OpenAI’s dialect: http://10.0.0.5:8000/v1',
-          })}
-        </details>
-      </fieldset>
-      <fieldset class="card">
-        <legend><h2>2. Where you are paid</h2></legend>
-        ${field('Address on Base', 'pay_to_evm', {
-          value: answers.payToEvm,
-          hint: 'USDC arrives here; its key is not needed.',
-        })}
-        ${field('Address on Solana', 'pay_to_solana', { value: answers.payToSolana })}
-        ${select('Payments are settled', 'settle', SETTLE_CHOICES, answers.settle)}
-        <details open>
-          <summary>What that needs</summary>
-          ${field('Gas key, Base', 'gas_key_evm', {
-            type: 'password',
-            hint: 'By this server: 0x and 64 hex digits. A small wallet of its own that only pays gas.',
-          })}
-          ${field('Gas key, Solana', 'gas_key_solana', { type: 'password' })}
-          ${field('Facilitator', 'facilitator_url', { value: answers.facilitatorUrl })}
-          ${field('Coinbase key id', 'cdp_key_id', { value: answers.cdpKeyId })}
-          ${field('Coinbase key secret', 'cdp_key_secret', { type: 'password' })}
-        </details>
-        <details>
-          <summary>RPC endpoints of your own</summary>
-          ${field('Base', 'rpc_url_base', { type: 'password', hint: 'Else the public one.' })}
-          ${field('Solana', 'rpc_url_solana', { type: 'password', hint: 'Else the public one.' })}
-        </details>
-      </fieldset>
-      <fieldset class="card">
-        <legend><h2>3. Your share</h2></legend>
-        ${field('Markup in percent', 'markup', {
-          value: answers.markup,
-          hint: 'On top of the prices of the shipped catalogue, which are those of the upstream.',
-        })}
-        ${field('Address that clients dial', 'public_url', {
-          value: answers.publicUrl,
-          hint: 'As your browser reached this page. Change it if clients come another way.',
-        })}
-      </fieldset>
+      ${sold(answers)} ${paid(answers)} ${share(answers)}
+      <div id="checks" class="checks" role="alert">${problems}</div>
       <button>Check and save</button>
+      <span class="busy soft">Asking the upstream and the chain…</span>
     </form>`;
+}
+
+function sold(answers: Answers): Html {
+  return html`<fieldset class="card">
+    <legend><h2>1. What is sold</h2></legend>
+    ${select('Upstream', 'upstream', UPSTREAM_CHOICES, answers.upstream)}
+    ${field('Its API key', 'upstream_key', {
+      type: 'password',
+      hint: 'Kept sealed in the database; the settings file only names it.',
+    })}
+    <details ${(answers.upstream === OTHER || answers.baseUrl !== '') && html` open`}>
+      <summary>At another address</summary>
+      ${field('Base URL', 'base_url', {
+        value: answers.baseUrl,
+        hint: 'For a server of your own that speaks OpenAI’s dialect: http://10.0.0.5:8000/v1',
+      })}
+    </details>
+  </fieldset>`;
+}
+
+/** Of what each way to settle needs, the style sheet shows what the chosen one does. */
+function paid(answers: Answers): Html {
+  return html`<fieldset class="card">
+    <legend><h2>2. Where you are paid</h2></legend>
+    ${field('Address on Base', 'pay_to_evm', {
+      value: answers.payToEvm,
+      hint: 'USDC arrives here; its key is not needed.',
+    })}
+    ${select('Payments are settled', 'settle', SETTLE_CHOICES, answers.settle)}
+    <div class="way embedded">
+      ${field('Gas key, Base', 'gas_key_evm', {
+        type: 'password',
+        hint: '0x and 64 hex digits: the private key of a small wallet of its own, with some ETH on Base. It only pays gas.',
+      })}
+    </div>
+    <div class="way facilitator">
+      ${field('Facilitator', 'facilitator_url', {
+        value: answers.facilitatorUrl,
+        hint: 'Its address, such as https://facilitator.example.com',
+      })}
+    </div>
+    <div class="way cdp">
+      ${field('Coinbase key id', 'cdp_key_id', { value: answers.cdpKeyId })}
+      ${field('Coinbase key secret', 'cdp_key_secret', { type: 'password' })}
+    </div>
+    <details ${answers.payToSolana !== '' && html` open`}>
+      <summary>On Solana, too or instead</summary>
+      ${field('Address on Solana', 'pay_to_solana', { value: answers.payToSolana })}
+      <div class="way embedded">
+        ${field('Gas key, Solana', 'gas_key_solana', {
+          type: 'password',
+          hint: 'Base58, as wallets export it; with some SOL.',
+        })}
+      </div>
+    </details>
+    <details>
+      <summary>RPC endpoints of your own</summary>
+      ${field('Base', 'rpc_url_base', { type: 'password', hint: 'Else the public one.' })}
+      ${field('Solana', 'rpc_url_solana', { type: 'password', hint: 'Else the public one.' })}
+    </details>
+  </fieldset>`;
+}
+
+function share(answers: Answers): Html {
+  return html`<fieldset class="card">
+    <legend><h2>3. Your share</h2></legend>
+    ${field('Markup in percent', 'markup', {
+      value: answers.markup,
+      hint: 'On top of the prices of the shipped catalogue, which are those of the upstream.',
+    })}
+    ${field('Address that clients dial', 'public_url', {
+      value: answers.publicUrl,
+      hint: 'As your browser reached this page. Change it if clients come another way.',
+    })}
+  </fieldset>`;
 }
 
 function found({ findings, draft }: Checked): Html {
