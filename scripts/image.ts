@@ -3,7 +3,8 @@
  * in one file. Run in a folder of its own, after `npm ci --omit=dev`; it deletes.
  */
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { joinLicences, licence, LICENCE_FILE, licenceOf } from '../src/licences.ts';
 
 const ROOT = 'node_modules';
 /** Only used while something is compiled. */
@@ -18,29 +19,46 @@ const BUILD_ONLY = [
   '.cache',
   '.package-lock.json',
 ];
+/** For browsers, for `require` where ours is `import`, or for features that nothing here has: the demo and the smoke tests run without. */
+const UNUSED = [
+  'abitype/dist/cjs',
+  'bintrees/test',
+  'ethers/dist',
+  'ethers/lib.esm',
+  'ox/_cjs',
+  'ox/trusted-setups',
+  'undici-types',
+  'undici/docs',
+  'viem/_cjs',
+  'viem/trusted-setups',
+  'x402/dist/cjs',
+  'x402/dist/esm/paywall',
+];
 const NATIVE = /^(deps|build\/Release\/(obj|obj\.target)|build\/Release\/\.deps|src)$/;
 /** Not read by a running program. */
 const UNREAD =
-  /\.(map|md|markdown|flow|ts\.snap|tsbuildinfo|o|a|d)$|\.d\.[cm]?ts$|^(CHANGELOG|HISTORY|AUTHORS)/i;
-const LICENCE = /^(licen[cs]e|copying|notice)/i;
+  /\.(map|md|markdown|flow|snap|tsbuildinfo|o|a|d|[cm]?ts)$|^(CHANGELOG|HISTORY|AUTHORS)/i;
+/** What Solana's packages bring for other places than Node. */
+const ELSEWHERE = /^index\.(browser|native|development|production|iife)\b.*\.[cm]?js$/;
 
 const licences: string[] = [];
 let removed = 0;
 
-for (const name of BUILD_ONLY) await rm(join(ROOT, name), { recursive: true, force: true });
+for (const name of [...BUILD_ONLY, ...UNUSED])
+  await rm(join(ROOT, name), { recursive: true, force: true });
 await walk(ROOT);
-licences.sort();
-await writeFile('THIRD-PARTY-LICENCES.txt', licences.join('\n\n'));
+// Node's own, and what is in it.
+const node = await readFile(join(dirname(process.execPath), '../LICENSE'), 'utf8').catch(
+  () => null,
+);
+if (node !== null) licences.push(licence(`Node.js ${process.version}`, [node.trim()]));
+await writeFile('THIRD-PARTY-LICENCES.txt', joinLicences(licences));
 process.stdout.write(`removed ${removed} files; ${licences.length} licences\n`);
 
 async function walk(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true });
   const isPackage = entries.some(({ name }) => name === 'package.json');
-  if (isPackage)
-    await gather(
-      folder,
-      entries.map(({ name }) => name),
-    );
+  if (isPackage) await gather(folder);
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
@@ -54,27 +72,21 @@ async function walk(folder: string): Promise<void> {
       ) {
         await rm(path, { recursive: true });
       } else await walk(path);
-    } else if (UNREAD.test(entry.name) && !LICENCE.test(entry.name)) {
+    } else if (isUnread(path, entry.name)) {
       await rm(path);
       removed++;
     }
   }
 }
 
-async function gather(folder: string, names: string[]): Promise<void> {
-  const about = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
-    name?: string;
-    version?: string;
-    license?: string;
-  };
-  if (about.name === undefined || about.version === undefined) return;
-  const texts: string[] = [];
-  for (const name of names.filter((file) => LICENCE.test(basename(file)))) {
-    const path = join(folder, name);
-    if ((await stat(path)).isFile()) texts.push((await readFile(path, 'utf8')).trim());
-  }
-  const head = `${about.name} ${about.version} (${about.license ?? 'see below'})`;
-  licences.push([head, '-'.repeat(head.length), ...texts].join('\n'));
+function isUnread(path: string, name: string): boolean {
+  if (LICENCE_FILE.test(name)) return false;
+  return UNREAD.test(name) || (path.includes('@solana') && ELSEWHERE.test(name));
+}
+
+async function gather(folder: string): Promise<void> {
+  const found = await licenceOf(folder);
+  if (found !== null) licences.push(found);
 }
 
 async function has(folder: string, name: string): Promise<boolean> {
