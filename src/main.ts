@@ -18,6 +18,8 @@ const HELP = `farebox COMMAND
   doctor         check the whole installation, and say what mends what is wrong
   config check   say what the settings come to, or everything that is wrong with them
   catalogue import   turn a price list of models.dev, LiteLLM or OpenRouter into models for the settings file
+  version        say which version this is
+  licences       print the licences of Farebox and of all code of others that it carries along
 Each takes --help and --json, and exits with 1 when it fails, 2 when it was called wrongly.`;
 
 /** `npm start` sends each signal on that its terminal sends to all: two at once are one. */
@@ -27,6 +29,9 @@ const STOP_MS = 120_000;
 /** Of what a process of ours says, kept for the log. */
 const MAX_COMPLAINT = 4_096;
 const MAX_OUT = 65_536;
+
+/** These need no settings, so that wrong ones do not keep them from answering. */
+const ABOUT = ['version', '--version', '-v', 'licences', 'licenses'];
 
 const [name = 'serve', ...rest] = process.argv.slice(2);
 const isHelp = rest.includes('--help') || rest.includes('-h');
@@ -46,7 +51,7 @@ process.on('uncaughtException', die);
 process.on('unhandledRejection', die);
 
 try {
-  if (!isHelp) command.environment = await environmentNow();
+  if (!isHelp && !ABOUT.includes(name)) command.environment = await environmentNow();
   const isGood = await run();
   process.exitCode = isGood ? 0 : 1;
 } catch (error) {
@@ -69,6 +74,17 @@ async function run(): Promise<boolean> {
     case '-h':
     case 'help':
       return say(HELP);
+    case 'version':
+    case '--version':
+    case '-v': {
+      const { version, VERSION_HELP } = await import('./cli/about.ts');
+      return isHelp ? say(VERSION_HELP) : version(command);
+    }
+    case 'licences':
+    case 'licenses': {
+      const { licences, LICENCES_HELP } = await import('./cli/about.ts');
+      return isHelp ? say(LICENCES_HELP) : licences(command);
+    }
     case 'serve': {
       const commands = await import('./cli/serve.ts');
       return isHelp ? say(commands.SERVE_HELP) : runServer(commands.serve);
