@@ -94,9 +94,14 @@ export function parsed(
   };
 }
 
+const BACKSLASH = 0x5c;
+
 /** Whether anything is to be cached for an hour: `"ttl":"1h"` can be written in no other way but with escapes. */
 export function mayCacheLong(body: Buffer): boolean {
-  return body.includes('"1h"', 0, 'latin1') || body.includes('\\u', 0, 'latin1');
+  return (
+    body.includes('"1h"', 0, 'latin1') ||
+    (body.includes(BACKSLASH) && body.includes('\\u', 0, 'latin1'))
+  );
 }
 
 /**
