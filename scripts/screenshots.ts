@@ -1,7 +1,7 @@
 /**
- * Pictures of the operator's site: a sandbox with some traffic, looked at by a real browser.
+ * Pictures of the pages: a sandbox with some traffic and a server that is set up for the first time, looked at by a real browser.
  *
- *   node scripts/screenshots.ts              docs/images/overview.png
+ *   node scripts/screenshots.ts              those of the documents: docs/images/
  *   node scripts/screenshots.ts --all DIR    every page, at two widths, light and dark
  *
  * CHROMIUM: the browser; /usr/bin/chromium without it. With --all, anything wider than its window is an error.
@@ -9,102 +9,100 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { startShop } from './screenshots/shop.ts';
-
-const PATHS = [
-  '/admin',
-  '/admin/accounts',
-  '/admin/keys',
-  '/admin/models',
-  '/admin/channels',
-  '/admin/tasks',
-  '/admin/payments',
-  '/admin/payouts',
-  '/admin/webhooks',
-  '/admin/usage',
-  '/admin/log',
-];
-/** Lists whose first row has a page of its own. */
-const WITH_DETAIL = ['accounts', 'keys', 'tasks', 'payments', 'payouts'];
-const WIDTHS = [1440, 390];
-const SCHEMES = ['light', 'dark'] as const;
-const HEIGHT = 900;
+import type { Page } from 'playwright-core';
+import { type Look, openWindow, startBrowser } from './screenshots/chromium.ts';
+import { detailPaths, fileNameOf, OPEN_PATHS, signIn, SITE_PATHS } from './screenshots/pages.ts';
+import { type Shop, startEmptyShop, startShop } from './screenshots/shop.ts';
 
 const [flag, directory] = process.argv.slice(2);
 const problems: string[] = [];
 const dataDir = await mkdtemp(join(tmpdir(), 'farebox-pictures-'));
-const browser = await chromium.launch({
-  executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-  args: ['--no-sandbox'],
-});
-const shop = await startShop(dataDir);
-try {
-  if (flag === '--all' && directory !== undefined) await all(directory);
-  else await one('docs/images');
-} finally {
-  await browser.close();
-  await shop.close();
-  await rm(dataDir, { recursive: true, force: true });
-}
+await using opened = new AsyncDisposableStack();
+opened.defer(() => rm(dataDir, { recursive: true, force: true }));
+const browser = await startBrowser();
+opened.defer(() => browser.close());
+const shop = await startShop(join(dataDir, 'full'));
+opened.defer(() => shop.close());
+const empty = await startEmptyShop(join(dataDir, 'empty'));
+opened.defer(() => empty.close());
+
+if (flag === '--all' && directory !== undefined) await all(directory);
+else await some('docs/images');
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length ? 1 : 0;
 
-async function one(to: string): Promise<void> {
+/** Of the documents. */
+async function some(to: string): Promise<void> {
   await mkdir(to, { recursive: true });
-  const page = await enter(browser, { width: 1280, scheme: 'light' });
+  const wide = { width: 1280, scheme: 'light' } as const;
+  const phone = { width: 390, scheme: 'dark' } as const;
+  const file = (name: string) => join(to, `${name}.png`);
+  const page = await enter(shop, wide);
   await page.goto(`${shop.url}/admin`);
-  await page.screenshot({ path: join(to, 'overview.png') });
+  await page.screenshot({ path: file('overview') });
+  await page.goto(`${shop.url}/admin/payments`);
+  await page.screenshot({ path: file('payments') });
+  await page.goto(shop.url);
+  await page.screenshot({ path: file('public') });
+  const small = await enter(shop, phone);
+  await small.goto(`${shop.url}/admin`);
+  await small.screenshot({ path: file('overview-phone') });
+  const first = await enter(empty, wide);
+  await first.goto(`${empty.url}/admin/setup`);
+  await fillSetup(first);
+  await first.screenshot({ path: file('first-run'), fullPage: true });
+}
+
+/** As somebody who runs it for the first time would. */
+async function fillSetup(page: Page): Promise<void> {
+  await page.getByLabel('Its API key', { exact: true }).fill('sk-of-the-upstream-0123456789');
+  await page
+    .getByLabel('Address on Base', { exact: true })
+    .fill('0x2670B922ef37C7Df47158725C0CC407b5382293F');
+  await page.getByLabel('Gas key, Base', { exact: true }).fill(`0x${'6a'.repeat(32)}`);
 }
 
 async function all(to: string): Promise<void> {
   await mkdir(to, { recursive: true });
-  for (const width of WIDTHS) {
-    for (const scheme of SCHEMES) {
-      const page = await enter(browser, { width, scheme });
-      for (const path of PATHS) await picture(page, path, join(to, nameOf(path, width, scheme)));
-      for (const list of WITH_DETAIL) {
-        await page.goto(`${shop.url}/admin/${list}`);
-        const first = page.locator(`tbody a[href^="/admin/${list}/"]`).first();
-        const path = (await first.count()) ? await first.getAttribute('href') : null;
-        if (path !== null)
-          await picture(page, path, join(to, nameOf(`/admin/one-${list}`, width, scheme)));
-      }
-      await page.context().close();
+  const looking = await enter(shop, { width: 1440, scheme: 'light' });
+  const paths = [...OPEN_PATHS, ...SITE_PATHS, ...(await detailPaths(looking, shop.url))];
+  for (const width of [1440, 390]) {
+    for (const scheme of ['light', 'dark'] as const) {
+      const look = { width, scheme };
+      await pictures(to, shop, paths, look, '');
+      await pictures(to, empty, SITE_PATHS, look, 'empty-');
     }
   }
 }
 
-function nameOf(path: string, width: number, scheme: string): string {
-  return `${path.split('/').at(-1) || 'admin'}-${width}-${scheme}.png`;
+async function pictures(
+  to: string,
+  { url, token }: Shop,
+  paths: readonly string[],
+  look: Look,
+  prefix: string,
+): Promise<void> {
+  const page = await enter({ url, token }, look);
+  for (const [n, path] of paths.entries()) {
+    const name = `${prefix}${fileNameOf(path)}-${n}-${look.width}-${look.scheme}.png`;
+    await page.goto(url + path);
+    const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    if (Number(wide) > 0) problems.push(`${name}: ${String(wide)} px wider than its window`);
+    await page.screenshot({ path: join(to, name), fullPage: true });
+  }
+  await page.context().close();
 }
 
-async function enter(
-  from: Browser,
-  { width, scheme }: { width: number; scheme: 'light' | 'dark' },
-): Promise<Page> {
-  const context = await from.newContext({
-    viewport: { width, height: HEIGHT },
-    colorScheme: scheme,
-    locale: 'en-GB',
-    timezoneId: 'UTC',
-  });
-  const page = await context.newPage();
+async function enter(at: { url: string; token: string }, look: Look): Promise<Page> {
+  const window = await openWindow(browser, look);
+  await signIn(window, at);
+  const page = await window.newPage();
   page.on('pageerror', (error) => problems.push(`${page.url()}: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error') problems.push(`${page.url()}: ${message.text()}`);
+    const isExpected = /status of 4\d\d/.test(message.text());
+    if (message.type() === 'error' && !isExpected) {
+      problems.push(`${page.url()}: ${message.text()}`);
+    }
   });
-  await page.goto(`${shop.url}/admin/login`);
-  await page.fill('#f-key', shop.operatorKey);
-  await page.click('main button');
-  await page.waitForURL(`${shop.url}/admin`);
   return page;
-}
-
-async function picture(page: Page, path: string, file: string): Promise<void> {
-  await page.goto(shop.url + path);
-  const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-  if (Number(wide) > 0)
-    problems.push(`${path} is ${String(wide)} px wider than its window (${file})`);
-  await page.screenshot({ path: file, fullPage: true });
 }

@@ -9,7 +9,9 @@ import { randomWallet } from '../wallet/wallet-file.ts';
 
 export interface Shop {
   url: string;
-  operatorKey: string;
+  app: App;
+  /** The cookie of an operator who is signed in. */
+  token: string;
   close(): Promise<void>;
 }
 
@@ -42,7 +44,7 @@ export async function startShop(dataDir: string): Promise<Shop> {
   const app = await createApp(config, { clock });
   const port = await app.listen();
   const url = `http://127.0.0.1:${port}`;
-  const { secret } = await app.store.keys.create({ type: 'ADMIN', description: 'owner' });
+  const { id, secret } = await app.store.keys.create({ type: 'ADMIN', description: 'owner' });
   const agent = await customer(url, secret);
   for (let day = 0; day < DAYS; day += 1) {
     for (let call = 0; call < CALLS[day % CALLS.length]!; call += 1) await buy(url, agent, call);
@@ -52,7 +54,16 @@ export async function startShop(dataDir: string): Promise<Shop> {
   await wallets(url, receiver.url);
   receiver.close();
   await settle(app);
-  return { url, operatorKey: secret, close: () => app.close() };
+  return { url, app, token: await app.sessions.begin(id), close: () => app.close() };
+}
+
+/** Nothing is set up, nothing was sold. */
+export async function startEmptyShop(dataDir: string): Promise<Shop> {
+  const environment = { PORT: '0', HOST: '127.0.0.1', DATA_DIR: dataDir, LOG_LEVEL: 'error' };
+  const app = await createApp(loadConfig(environment, { cwd: dataDir }));
+  const url = `http://127.0.0.1:${await app.listen()}`;
+  const { id } = await app.store.keys.create({ type: 'ADMIN', description: 'owner' });
+  return { url, app, token: await app.sessions.begin(id), close: () => app.close() };
 }
 
 async function ask(url: string, key: string, path: string, body: object): Promise<unknown> {
