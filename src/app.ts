@@ -67,10 +67,12 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   );
   const { payments, payouts } = parts;
 
+  const { catalogue } = parts;
+  const site = createSite(config, { store, catalogue, clock, log, tools: overrides.site });
   const gate = { closed: starting() as AppError | null, port: server.port };
   const http = createHttpServer({
     ...parts,
-    ...createSite(config, { store, clock, tools: overrides.site }),
+    ...site,
     clock,
     log,
     guards: createGuards(limits, clock),
@@ -81,13 +83,18 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     trustedProxies: server.trustedProxies,
     port: () => gate.port,
     closedBecause: () => gate.closed,
+    admits: overrides.admits,
   });
 
   let paymentsStarted = Promise.resolve();
   opened.defer(async () => {
     gate.closed = stopping();
     parts.tasks.stopWaiting();
-    await Promise.all([http.close(limits.drainMs), parts.tasks.stop(limits.drainMs)]);
+    await Promise.all([
+      http.close(limits.drainMs),
+      parts.tasks.stop(limits.drainMs),
+      site.playground.stop(),
+    ]);
     await atMost(
       paymentsStarted.then(() => stopPayments(parts)),
       SETTLEMENTS_WAIT_MS,

@@ -16,6 +16,7 @@ const WORDS =
   );
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 const WORD_MS = 5;
+const MAX_ECHOED_WORDS = 200;
 
 interface Asked {
   model?: string;
@@ -27,10 +28,15 @@ interface Asked {
   stream_options?: { include_usage?: boolean };
 }
 
-export async function startDemoUpstream(options: DemoMediaOptions = {}): Promise<DemoUpstream> {
-  const media = new DemoMedia(options);
+export interface DemoOptions extends DemoMediaOptions {
+  /** Whether chats begin with what was asked. */
+  isEchoing?: boolean;
+}
+
+export async function startDemoUpstream(options: DemoOptions = {}): Promise<DemoUpstream> {
+  const made = { media: new DemoMedia(options), isEchoing: options.isEchoing ?? false };
   const server = createServer((request, response) => {
-    answer(request, response, media).catch(() => response.destroy());
+    answer(request, response, made).catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -84,7 +90,7 @@ function answerMedia(
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  media: DemoMedia,
+  { media, isEchoing }: { media: DemoMedia; isEchoing: boolean },
 ): Promise<void> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -101,14 +107,15 @@ async function answer(
   if (request.url === '/v1/embeddings') return answerEmbeddings(asked, response);
   if (request.url === '/v1/responses') return answerResponse(asked, WORDS, response);
   if (request.url !== '/v1/chat/completions') return void response.writeHead(404).end('{}');
-  const words = WORDS.slice(0, Math.max(1, asked.max_tokens ?? WORDS.length));
+  const all = isEchoing ? [...echoOf(asked), ...WORDS] : WORDS;
+  const words = all.slice(0, Math.max(1, asked.max_tokens ?? all.length));
   const prompt = Math.ceil(JSON.stringify(asked.messages ?? []).length / 4);
   const usage = {
     prompt_tokens: prompt,
     completion_tokens: words.length,
     total_tokens: prompt + words.length,
   };
-  const finish = words.length < WORDS.length ? 'length' : 'stop';
+  const finish = words.length < all.length ? 'length' : 'stop';
   const base = { id: 'chatcmpl-demo', created: Math.floor(Date.now() / 1000), model: asked.model };
   if (!asked.stream) {
     const message = { role: 'assistant', content: words.join(' ') };
@@ -131,4 +138,12 @@ async function answer(
   send([{ index: 0, delta: {}, finish_reason: finish }]);
   if (asked.stream_options?.include_usage) send([], { usage });
   response.end('data: [DONE]\n\n');
+}
+
+/** What was said last, word by word. */
+function echoOf({ messages = [] }: Asked): string[] {
+  const last = messages.at(-1);
+  const said = typeof last === 'object' && last !== null && 'content' in last ? last.content : '';
+  const text = typeof said === 'string' ? said : JSON.stringify(said);
+  return ['You', 'said:', ...text.split(/\s+/).filter(Boolean).slice(0, MAX_ECHOED_WORDS)];
 }

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { enableCompileCache } from 'node:module';
 import { type Command, exitCodeOf, explain } from './cli/command.ts';
 import type { serve } from './cli/serve.ts';
+import { spawner, type SpawnSelf } from './playground/spawn.ts';
 import type { runDemo } from '../scripts/demo.ts';
 
 // Before anything else is loaded: a restart then takes two thirds of the time.
@@ -30,8 +31,11 @@ const STOP_MS = 120_000;
 const MAX_COMPLAINT = 4_096;
 const MAX_OUT = 65_536;
 
-/** These need no settings, so that wrong ones do not keep them from answering. */
-const ABOUT = ['version', '--version', '-v', 'licences', 'licenses'];
+/**
+ * These need no settings, so that wrong ones do not keep them from answering. The playground's child is told all that it may know, and reads
+ * nothing of the house.
+ */
+const ABOUT = ['playground', 'version', '--version', '-v', 'licences', 'licenses'];
 
 const [name = 'serve', ...rest] = process.argv.slice(2);
 const isHelp = rest.includes('--help') || rest.includes('-h');
@@ -43,6 +47,7 @@ const command: Command = {
   cwd: process.cwd(),
   pid: process.pid,
   runSelf,
+  spawnSelf,
   print: (line) => void process.stdout.write(`${line}\n`),
   log: (line) => void process.stderr.write(line),
 };
@@ -121,6 +126,10 @@ async function run(): Promise<boolean> {
       const { catalogue, CATALOGUE_HELP } = await import('./cli/catalogue.ts');
       return isHelp ? say(CATALOGUE_HELP) : catalogue(command);
     }
+    case 'playground': {
+      const { playground } = await import('../scripts/playground.ts');
+      return endAfter(playground(process.stdin, command.print));
+    }
     default: {
       const { UsageError } = await import('./cli/command.ts');
       throw new UsageError(`There is no command ${JSON.stringify(name)}.\n${HELP}`);
@@ -143,6 +152,12 @@ async function runServer(start: typeof serve): Promise<boolean> {
   await signalled;
   setTimeout(() => die(new Error('the server did not end in time')), STOP_MS).unref();
   await serving.close();
+  process.exit(0);
+}
+
+/** Whatever is still open then ends with it. */
+async function endAfter(work: Promise<void>): Promise<never> {
+  await work;
   process.exit(0);
 }
 
@@ -194,6 +209,12 @@ function runSelf(
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, out, complaint }));
   });
+}
+
+/** As runSelf, beside this process and with none of its secrets. */
+function spawnSelf(...[args, on]: Parameters<SpawnSelf>): ReturnType<SpawnSelf> {
+  const own = process.argv[1] === undefined ? [] : [process.argv[1]];
+  return spawner({ file: process.execPath, own, environment: process.env })(args, on);
 }
 
 /** What nobody expected: said once; a restart checks everything before it serves. */

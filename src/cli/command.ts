@@ -3,6 +3,7 @@ import type { RunSelf } from '../backup/schedule.ts';
 import type { ConfigError } from '../config/fault.ts';
 import type { Environment } from '../config/environment.ts';
 import { AppError } from '../errors.ts';
+import type { SpawnSelf } from '../playground/spawn.ts';
 
 export interface Command {
   arguments: string[];
@@ -13,6 +14,8 @@ export interface Command {
   pid: number;
   /** Runs a command of this program in a process of its own; see backup/schedule.ts. */
   runSelf: RunSelf;
+  /** Starts one that lives no longer than this process; see playground/spawn.ts. */
+  spawnSelf: SpawnSelf;
   /** A line for people or programs, on standard output. */
   print(line: string): void;
   /** A log line, on standard error. */

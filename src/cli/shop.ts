@@ -93,7 +93,7 @@ export class Shop {
   }
 
   async #start(config: Config): Promise<Open> {
-    const { pid, cwd, environment, runSelf } = this.#command;
+    const { pid, cwd, environment, runSelf, spawnSelf } = this.#command;
     const log = this.#log;
     await using opened = new AsyncDisposableStack();
     // The port of the first start: 0 takes a free one, once.
@@ -104,7 +104,7 @@ export class Shop {
         log,
         pid,
         onFatal: this.#onFatal,
-        site: { environment, cwd, apply: () => this.apply(), runSelf },
+        site: { environment, cwd, apply: () => this.apply(), runSelf, spawnSelf },
       },
     );
     opened.defer(() => app.close());

@@ -34,8 +34,8 @@ export interface Config {
   webhooks: WebhooksConfig;
   /** What a request costs that goes over a key of its owner's own, instead of the price. */
   byok: ByokFee;
-  /** Of the sandbox: how long what its upstream makes takes, and how much of it fails. */
-  demo?: { delayMs?: number; failureRate?: number };
+  /** Of the sandbox: how long what its upstream makes takes, how much of it fails, whether its chats begin with what was asked. */
+  demo?: { delayMs?: number; failureRate?: number; isEchoing?: boolean };
   /** Where the settings came from, for people: `config check`, `doctor`, the first lines of the log. */
   origin?: ConfigOrigin;
 }

@@ -23,6 +23,8 @@ import { withSpans } from './traced.ts';
 
 export interface HttpOptions extends RouterOptions {
   server: ServerConfig;
+  /** Whose requests are answered at all; everybody's where it is left out. */
+  admits?: ((request: IncomingMessage) => boolean) | undefined;
 }
 
 export interface HttpServer {
@@ -74,7 +76,8 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   const server = createServer(edgeOf(limits), (request, response) => {
     answers.set(request.socket, response);
     unused.delete(request.socket);
-    void serve(request, response);
+    if (options.admits?.(request) === false) request.socket.destroy();
+    else void serve(request, response);
   });
   server.on('connection', (socket) => {
     unused.add(socket);

@@ -1,4 +1,5 @@
 /** Every part of a server below HTTP, built once and in order. */
+import type { IncomingMessage } from 'node:http';
 import { audioPaths } from '../audio/paths.ts';
 import { createSiwx } from '../auth/siwx.ts';
 import { Sessions } from '../auth/sessions.ts';
@@ -43,6 +44,8 @@ export interface Overrides {
   /** What the sandbox sells, instead of the demo upstream: base URL of an OpenAI-compatible server. */
   demoUrl?: string;
   pid?: number;
+  /** Whose requests are answered at all; everybody's where it is left out. */
+  admits?(request: IncomingMessage): boolean;
   /** What the operator's site may do with the process. */
   site?: SiteTools;
   /** The storage failed; the process must end. */

@@ -1,9 +1,13 @@
 /** What the operator's site may do with the settings and with the process that it runs in. */
 import type { RunSelf } from '../backup/schedule.ts';
+import type { Catalogue } from '../catalogue.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Store } from '../ledger/store.ts';
+import type { Log } from '../log.ts';
+import { Playground } from '../playground/playground.ts';
+import type { SpawnSelf } from '../playground/spawn.ts';
 import { Setup } from '../setup/setup.ts';
 
 /** Of the process; absent where the server is part of something else. */
@@ -13,19 +17,33 @@ export interface SiteTools {
   /** Takes settings that were saved into use. */
   apply(): Promise<void>;
   runSelf: RunSelf;
+  spawnSelf: SpawnSelf;
+  /** See Playground. */
+  playgroundIdleMs?: number;
 }
 
 /** Runs the demo in a process of its own; null where this one cannot start any. */
 export type SelfTest = (() => Promise<{ isGood: boolean; lines: string }>) | null;
 
+export interface SiteParts {
+  store: Store;
+  catalogue: Catalogue;
+  clock: Clock;
+  log: Log;
+  tools: SiteTools | undefined;
+}
+
 export function createSite(
   config: Config,
-  { store, clock, tools }: { store: Store; clock: Clock; tools: SiteTools | undefined },
-): { setup: Setup; selfTest: SelfTest } {
+  { store, catalogue, clock, log, tools }: SiteParts,
+): { setup: Setup; selfTest: SelfTest; playground: Playground } {
   const { ledger, masterKey } = store;
   const { environment = {}, cwd = config.dataDir, apply = null } = tools ?? {};
   const setup = new Setup({ ledger, masterKey, clock, config, environment, cwd, apply });
-  return { setup, selfTest: tools ? () => selfTest(tools.runSelf) : null };
+  const spawn = tools?.spawnSelf ?? null;
+  const idleMs = tools?.playgroundIdleMs;
+  const playground = new Playground({ config, catalogue, clock, log, spawn, idleMs });
+  return { setup, selfTest: tools ? () => selfTest(tools.runSelf) : null, playground };
 }
 
 /** The demo has a directory, a port and play money of its own. */

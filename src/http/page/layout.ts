@@ -13,6 +13,7 @@ export const MENU: readonly Place[] = [
   { path: '/admin/keys', title: 'Keys' },
   { path: '/admin/models', title: 'Models' },
   { path: '/admin/channels', title: 'Channels' },
+  { path: '/admin/playground', title: 'Playground' },
   { path: '/admin/tasks', title: 'Tasks' },
   { path: '/admin/payments', title: 'Payments' },
   { path: '/admin/payouts', title: 'Payouts' },

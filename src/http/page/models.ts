@@ -67,7 +67,7 @@ function routeText({ channel, model }: ModelConfig['routes'][number]): Html {
   return html`<a href="/admin/channels#${channel}">${channel}</a> as ${model}`;
 }
 
-function priceLines({ price }: ModelConfig): Piece {
+export function priceLines({ price }: ModelConfig): Piece {
   const { rules, markup } = price;
   const told = rules.map(({ unit, usd, per = 1, when }) => {
     const units = per === 1 ? unit : `${per.toLocaleString('en')} ${unit}s`;

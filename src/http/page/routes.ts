@@ -13,6 +13,9 @@ import { estimateForm, modelsPage, type ModelsOptions } from './models.ts';
 import { overview, type OverviewOptions } from './overview.ts';
 import { page } from './page.ts';
 import { paymentPage, paymentsPage, recheck } from './payments.ts';
+import { playgroundPage, type RunPageOptions, startRun } from './playground.ts';
+import { runLive, runResult } from './playground-live.ts';
+import { runPage } from './playground-run.ts';
 import { payoutActions, payoutPage, payoutsPage } from './payouts.ts';
 import {
   runSelfTest,
@@ -35,6 +38,7 @@ export type SiteOptions = SignInOptions &
   AdminOptions &
   ModelsOptions &
   LiveOptions &
+  RunPageOptions &
   TasksPageOptions & { webhooks: Webhooks };
 
 export type SiteRoute = ['get' | 'post', path: string, Step];
@@ -84,6 +88,12 @@ export function siteRoutes(options: SiteOptions): SiteRoute[] {
     ['get', '/admin/channels', page(options, channelsPage(options))],
     ['post', '/admin/channels/:id', turnChannel(options)],
     ['post', '/admin/channels/:id/test', testChannel(options)],
+
+    ['get', '/admin/playground', page(options, playgroundPage(options))],
+    ['post', '/admin/playground', startRun(options)],
+    ['get', '/admin/playground/runs/:id', page(options, runPage(options))],
+    ['get', '/admin/playground/runs/:id/live', runLive(options)],
+    ['get', '/admin/playground/runs/:id/results/:place', runResult(options)],
 
     ['get', '/admin/tasks', page(options, tasksPage(options))],
     ['get', '/admin/tasks/:id', page(options, taskPage(options))],

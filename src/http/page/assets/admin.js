@@ -76,6 +76,11 @@
         if (typeof value === 'string' && element.textContent !== value) element.textContent = value;
       }
     });
+    // What it came to is on the page itself.
+    source.addEventListener('done', () => {
+      source.close();
+      location.reload();
+    });
     addEventListener('pagehide', () => source.close());
   }
   dress(document);
