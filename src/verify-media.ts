@@ -47,6 +47,17 @@ export async function fileFaults(db: Kysely<Tables>, mediaDirectory: string): Pr
   return faults.slice(0, MAX_ROWS);
 }
 
+/** How many results on disk a database knows. */
+export async function resultsOnDisk(db: Kysely<Tables>): Promise<number> {
+  const { count } = await db
+    .selectFrom('media')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('deleted_at', 'is', null)
+    .where('place', 'like', 'disk:%')
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
 function kept(db: Kysely<Tables>) {
   return db
     .selectFrom('media')

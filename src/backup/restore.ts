@@ -11,6 +11,7 @@ import { type Head, newestSeal, readHead, writeHead } from '../ledger/seal.ts';
 import { DATABASE_FILE, HEAD_FILE } from '../ledger/store.ts';
 import { opens, wrappedRows } from '../master-key.ts';
 import { REREAD_PREFIX } from '../payments/reread.ts';
+import { resultsOnDisk } from '../verify-media.ts';
 import { verifyStore } from '../verify.ts';
 import { unpack } from './archive.ts';
 import { inspect, MANIFEST_FILE, type Manifest as Whole } from './backup.ts';
@@ -43,6 +44,8 @@ export interface Restored {
   reread: { since: string; networks: string[] } | null;
   /** Whether a master key opens the restored directory. */
   hasMasterKey: boolean;
+  /** Results of tasks that the books name and no backup holds: files below DATA_DIR/media, which lie there already or have to be copied. */
+  results: number;
 }
 
 /** Throws, and changes nothing, for a backup that is not whole, and for a rollback that was not accepted. */
@@ -53,7 +56,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   const staging = await mkdtemp(join(dataDir, '.restore-'));
   try {
     const manifest = await take(options, staging);
-    await requireWhole(staging, options.nowMs);
+    const results = await requireWhole(staging, options.nowMs);
     if (!options.acceptRollback) await requireNoRollback(dataDir, manifest);
     const hasMasterKey = await chooseMasterKey(staging, options);
     const since = Date.parse(manifest.madeAt) - REREAD_MARGIN_MS;
@@ -61,7 +64,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     await markReread(staging, networks, since);
     const setAside = await swap(staging, options);
     const reread = networks.length ? { since: new Date(since).toISOString(), networks } : null;
-    return { manifest, setAside, reread, hasMasterKey };
+    return { manifest, setAside, reread, hasMasterKey, results };
   } finally {
     await rm(staging, { recursive: true, force: true });
     await lock.release();
@@ -124,13 +127,21 @@ async function readManifest(staging: string, file: string): Promise<Manifest> {
   throw new Error(`${file} is not a backup of Farebox, or one of a newer version.`);
 }
 
-async function requireWhole(staging: string, nowMs: number): Promise<void> {
-  const { ok, faults } = await verifyStore({ dataDir: staging, nowMs });
-  if (ok) return;
-  const [first] = faults;
-  throw new Error(
-    `The backup breaks ${faults.length} rules of the ledger, the first: ${first?.row} ${first?.message}`,
-  );
+/** Answers how many results it names. */
+async function requireWhole(staging: string, nowMs: number): Promise<number> {
+  const { ok, faults } = await verifyStore({ dataDir: staging, nowMs, hasFiles: false });
+  if (!ok) {
+    const [first] = faults;
+    throw new Error(
+      `The backup breaks ${faults.length} rules of the ledger, the first: ${first?.row} ${first?.message}`,
+    );
+  }
+  const database = openDatabase(join(staging, DATABASE_FILE), 'read');
+  try {
+    return await resultsOnDisk(database.db);
+  } finally {
+    await database.close();
+  }
 }
 
 /** What the directory knows must be in the backup, at the same place. */

@@ -8,6 +8,7 @@ import { systemClock } from '../clock.ts';
 import { SHORTEST_PASSPHRASE } from '../config/backups.ts';
 import { loadConfig } from '../config/load.ts';
 import { DATABASE_FILE } from '../ledger/store.ts';
+import { MEDIA_DIRECTORY } from '../media/disk.ts';
 import { type Command, UsageError } from './command.ts';
 
 export const BACKUP_HELP = `farebox backup FILE [--json]
@@ -19,7 +20,7 @@ export const RESTORE_HELP = `farebox restore FILE [--accept-rollback] [--json]
 Puts a backup in the place of the ledger in DATA_DIR, on which no server may run. What is there is set aside, not deleted.
 FILE may also be a bare copy of farebox.db, such as Litestream restores.
 A backup that is older than the directory's ledger is refused without --accept-rollback. Payments made since the backup
-are read from the chain at the next start, and credited once.`;
+are read from the chain at the next start, and credited once. Results of tasks are in no backup: copy DATA_DIR/media too.`;
 
 export async function backup(command: Command): Promise<true> {
   const { file, values } = read(command, BACKUP_HELP);
@@ -62,7 +63,7 @@ export async function restore(command: Command): Promise<true> {
 }
 
 function describe(
-  { manifest, setAside, reread, hasMasterKey }: Awaited<ReturnType<typeof restoreBackup>>,
+  { manifest, setAside, reread, hasMasterKey, results }: Awaited<ReturnType<typeof restoreBackup>>,
   dataDir: string,
 ): string[] {
   const lines = [`${dataDir} is as it was at ${manifest.madeAt}, up to seal ${manifest.head.seq}.`];
@@ -70,6 +71,10 @@ function describe(
   if (reread) {
     const { since, networks } = reread;
     lines.push(`The next start reads payments since ${since} from ${networks.join(', ')}.`);
+  }
+  if (results > 0) {
+    const where = join(dataDir, MEDIA_DIRECTORY);
+    lines.push(`${results} results of tasks are no part of a backup: copy the old ${where} here.`);
   }
   if (!hasMasterKey) {
     lines.push(

@@ -1,6 +1,9 @@
-import { rm, truncate } from 'node:fs/promises';
+import { cp, mkdtemp, rm, truncate } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { makeBackup } from '../../src/backup/backup.ts';
+import { restoreBackup } from '../../src/backup/restore.ts';
 import { verifyStore } from '../../src/verify.ts';
 import { textOf } from '../support/app.ts';
 import { type MediaApp, startMediaApp } from '../support/media-app.ts';
@@ -75,4 +78,34 @@ it('verify finds ended tasks whose callback nobody tells (I25), and results of o
       `tasks ${untold.id} has ended, and its callback is told nothing`,
     ].toSorted(),
   ]);
+});
+
+it('a backup of a shop that made something is restored into an empty directory, which then lacks its results', async () => {
+  await using receiver = await startReceiver();
+  await using app = await startMediaApp();
+  const { media } = await made(app, receiver.origin);
+  const folder = await mkdtemp(join(tmpdir(), 'farebox-restored-'));
+  try {
+    const file = join(folder, 'backup.tgz');
+    const nowMs = app.clock.ms;
+    await makeBackup({ dataDir: app.dataDir, target: file, passphrase: null, nowMs });
+    const dataDir = join(folder, 'data');
+    const restored = await restoreBackup({
+      file,
+      dataDir,
+      passphrase: null,
+      acceptRollback: false,
+      masterKey: null,
+      networks: [],
+      pid: 0,
+      nowMs,
+    });
+    expect(restored.results).toBe(1);
+    const lacks = { invariant: 5, row: `media ${media.id}`, message: 'its file is not there' };
+    expect((await verifyStore({ dataDir, nowMs })).faults).toEqual([lacks]);
+    await cp(join(app.dataDir, 'media'), join(dataDir, 'media'), { recursive: true });
+    expect((await verifyStore({ dataDir, nowMs })).faults).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
