@@ -78,26 +78,22 @@ export class Accounts {
   ): Promise<EntryRow[]> {
     if (accountId === null) return [];
     const { limit, offset } = page;
+    const db = this.#reports;
     const numbers = (side: 'debit_account' | 'credit_account') =>
-      this.#reports
-        .selectFrom('entries')
-        .select('seq')
-        .where(side, '=', accountId)
-        .orderBy('seq', 'desc')
-        .limit(offset + limit);
+      db.selectFrom('entries').select('seq').where(side, '=', accountId);
     // Each side by its own index, and of what is passed over the numbers alone: an account may have a million entries.
-    return this.#reports
-      .with('numbers', (db) =>
-        db
-          .selectFrom(numbers('debit_account').as('out'))
-          .select('seq')
-          .unionAll(db.selectFrom(numbers('credit_account').as('into')).select('seq')),
-      )
+    const found = await numbers('debit_account')
+      .unionAll(numbers('credit_account'))
+      .orderBy('seq', 'desc')
+      .limit(limit)
+      .offset(offset)
+      .execute();
+    if (!found.length) return [];
+    const wanted = found.map(({ seq }) => seq);
+    return db
       .selectFrom('entries')
       .selectAll()
-      .where('seq', 'in', (eb) =>
-        eb.selectFrom('numbers').select('seq').orderBy('seq', 'desc').limit(limit).offset(offset),
-      )
+      .where('seq', 'in', wanted)
       .orderBy('seq', 'desc')
       .execute();
   }

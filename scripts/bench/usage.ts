@@ -19,6 +19,7 @@ import { RollUp } from '../../src/usage/roll-up.ts';
 import { DAY_MS } from '../../src/usage/sources.ts';
 import { Usage } from '../../src/usage/usage.ts';
 import { usageFaults } from '../../src/verify-usage.ts';
+import { sealNewest } from './pages/fill.ts';
 
 const DAYS = 90;
 const ACCOUNTS = 1_000;
@@ -173,6 +174,7 @@ await (await open()).close();
 // A head file of the real ledger would miss its seals.
 await rm(join(dataDir, HEAD_FILE), { force: true });
 await timed(`making ${rows} holds and entries`, fill);
+await sealNewest(file, rows);
 const bytesBefore = (await stat(file)).size;
 await explainAll();
 const store = await open();

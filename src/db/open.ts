@@ -18,6 +18,7 @@ import * as channels from './migrations/0011-channels.ts';
 import * as page from './migrations/0012-page.ts';
 import * as settings from './migrations/0013-settings.ts';
 import * as lists from './migrations/0014-lists.ts';
+import * as large from './migrations/0015-large.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -81,6 +82,7 @@ const MIGRATIONS: Record<string, (db: Kysely<unknown>) => Promise<void>> = {
   '0012-page': (db) => page.up(db, sqliteDdl),
   '0013-settings': (db) => settings.up(db, sqliteDdl),
   '0014-lists': (db) => lists.up(db, sqliteDdl),
+  '0015-large': (db) => large.up(db, sqliteDdl),
 };
 
 const KNOWN = Object.keys(MIGRATIONS);

@@ -27,8 +27,14 @@ export interface AccountWithWallet extends AccountRow {
   address: string | null;
 }
 
-/** Shorter searches would read everything for nothing. */
+/** Shorter searches would find everything. */
 const LEAST_SEARCH = 3;
+/** Any part is looked for in that many of the newest accounts; older ones are found by how a field of theirs begins. */
+export const SEARCHED_ACCOUNTS = 20_000;
+/** Of each of these fields. */
+const MOST_FOUND = 1_000;
+/** One page of an account's holds looks through that many of everybody's: an index would cost every request something. */
+const SCANNED_HOLDS = 50_000;
 
 export class OperatorLists {
   readonly #read: Kysely<Tables>;
@@ -37,7 +43,7 @@ export class OperatorLists {
     this.#read = read;
   }
 
-  /** `search`: part of a label, an id or a wallet's address. */
+  /** `search`: how a label, an id or a wallet's address begins; of the newest SEARCHED_ACCOUNTS any part of them. */
   async accounts(
     by: Operator,
     page: Page & {
@@ -52,16 +58,7 @@ export class OperatorLists {
     if (before !== undefined) query = query.where('accounts.id', '<', before);
     if (kind !== undefined) query = query.where('accounts.kind', '=', kind);
     if (state !== undefined) query = query.where('accounts.state', '=', state);
-    if (search !== undefined) {
-      const like = likeAnywhere(search);
-      query = query.where((eb) =>
-        eb.or([
-          isLike('accounts.label', like),
-          isLike('accounts.id', like),
-          isLike('wallets.address', like),
-        ]),
-      );
-    }
+    if (search !== undefined) query = query.where('accounts.id', 'in', found(searchable(search)));
     return query.orderBy('accounts.id', 'desc').limit(limit).execute();
   }
 
@@ -93,16 +90,37 @@ export class OperatorLists {
     return [...out, ...into].toSorted((a, b) => b.seq - a.seq).slice(0, limit);
   }
 
+  /** A page may be short, or empty, and have one after it. */
   async holds(
     by: Operator,
     accountId: string,
     { limit, before, state }: Page & { state?: HoldRow['state'] | undefined },
-  ): Promise<HoldRow[]> {
+  ): Promise<{ rows: HoldRow[]; next: string | null }> {
     operatorName(by);
     let query = this.#read.selectFrom('holds').selectAll().where('account_id', '=', accountId);
     if (before !== undefined) query = query.where('id', '<', before);
     if (state !== undefined) query = query.where('state', '=', state);
-    return query.orderBy('id', 'desc').limit(limit).execute();
+    // Open ones have an index.
+    const last = state === 'open' ? null : await this.#lastScanned(before);
+    if (last !== null) query = query.where('id', '>=', last);
+    const found = await query
+      .orderBy('id', 'desc')
+      .limit(limit + 1)
+      .execute();
+    const rows = found.slice(0, limit);
+    return { rows, next: found.length > limit ? rows.at(-1)!.id : last };
+  }
+
+  /** Of everybody's holds; null where fewer are left. */
+  async #lastScanned(before: string | undefined): Promise<string | null> {
+    let query = this.#read.selectFrom('holds').select('id');
+    if (before !== undefined) query = query.where('id', '<', before);
+    const row = await query
+      .orderBy('id', 'desc')
+      .offset(SCANNED_HOLDS - 1)
+      .limit(1)
+      .executeTakeFirst();
+    return row?.id ?? null;
   }
 
   async adjustments(by: Operator, accountId: string, page: Page): Promise<AdjustmentRow[]> {
@@ -144,8 +162,9 @@ export class OperatorLists {
     const { limit, before, state, network, payer, accountId } = page;
     let query = this.#read.selectFrom('payments').selectAll();
     if (before !== undefined) query = query.where('id', '<', before);
-    if (state !== undefined) query = query.where('state', '=', state);
-    if (network !== undefined) query = query.where('network', '=', network);
+    const isNarrow = payer !== undefined || accountId !== undefined;
+    if (state !== undefined) query = query.where(plain('state', isNarrow), '=', state);
+    if (network !== undefined) query = query.where(plain('network', isNarrow), '=', network);
     if (payer !== undefined) query = query.where('payer', '=', payer);
     if (accountId !== undefined) query = query.where('account_id', '=', accountId);
     return query.orderBy('id', 'desc').limit(limit).execute();
@@ -175,15 +194,36 @@ export class OperatorLists {
   }
 }
 
-function isLike(column: string, pattern: string) {
-  return sql<boolean>`${sql.ref(column)} like ${pattern} escape '\\'`;
+/** As text it has no index: where another filter names fewer rows, the way must not be by this one. */
+function plain<Column extends string>(column: Column, isPlain: boolean) {
+  return isPlain ? sql<string>`${sql.ref(column)} || ''` : sql<string>`${sql.ref(column)}`;
 }
 
-/** `%` and `_` of the search stand for themselves. */
-function likeAnywhere(search: string): string {
+/** Ids of accounts that are like a search: by index how a field begins, and any part of the newest. */
+function found(search: string) {
+  const end = `${search}\u{10ffff}`;
+  const address = search.startsWith('0x') ? search.toLowerCase() : search;
+  const addressEnd = `${address}\u{10ffff}`;
+  const like = `%${search.replaceAll(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
+  const most = sql.lit(MOST_FOUND);
+  const isLike = (column: string) => sql`lower(${sql.ref(column)}) like lower(${like}) escape '\\'`;
+  return sql<string>`(
+    select account_id from (select account_id from wallets
+      where address >= ${address} and address < ${addressEnd} order by address limit ${most}) as addresses
+    union all
+    select id from (select id from accounts where id >= ${search} and id < ${end} order by id desc limit ${most}) as ids
+    union all
+    select id from (select id from accounts
+      where label <> '' and label >= ${search} and label < ${end} order by label limit ${most}) as labels
+    union all
+    select a.id from accounts a left join wallets w on w.account_id = a.id
+      where a.id >= coalesce((select id from accounts order by id desc limit 1 offset ${sql.lit(SEARCHED_ACCOUNTS)}), '')
+        and (${isLike('a.label')} or ${isLike('a.id')} or ${isLike('w.address')})
+  )`;
+}
+
+function searchable(search: string): string {
   const text = search.trim();
-  if (text.length < LEAST_SEARCH) {
-    throw new AppError('invalid_request', `search: must be at least ${LEAST_SEARCH} characters.`);
-  }
-  return `%${text.replaceAll(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
+  if (text.length >= LEAST_SEARCH) return text;
+  throw new AppError('invalid_request', `search: must be at least ${LEAST_SEARCH} characters.`);
 }

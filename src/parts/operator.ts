@@ -31,17 +31,17 @@ export function createOperatorParts(options: OperatorPartsOptions) {
   const { store, config, rails, ways, requests, clock, log } = options;
   const { ledger, reports } = store;
   const { channelUsage, switches, routing, drift } = ways.forOperator;
-  const figures = new Figures(ledger.read);
+  const figures = new Figures(reports);
   const { dataDir } = config;
   return {
     ...ways.forOperator,
     accounts: new OperatorAccounts({ ledger, config: config.payments }),
-    lists: new OperatorLists(ledger.read),
+    lists: new OperatorLists(reports),
     figures,
     funds: new Funds({ rails, clock, log }),
     standing: new Standing({ figures, channelUsage, requests, clock }),
     attention: new Attention({ reports, rails, switches, routing, drift, dataDir, clock }),
-    tasks: new OperatorTasks(ledger.read),
+    tasks: new OperatorTasks(reports),
     usage: new OperatorUsage(reports),
     recheck: (by: Operator, id: string) => recheckPayment(ledger, by, id),
     isRecheckable: isOpen,

@@ -128,7 +128,7 @@ export class Webhooks {
 
   /** Newest first. */
   list(filter: DeliveryFilter): Promise<DeliveryRow[]> {
-    return listDeliveries(this.#options.ledger.read, filter);
+    return listDeliveries(this.#options.reports, filter);
   }
 
   /** For those who are shown it: where a delivery goes; null where that cannot be opened any more. */

@@ -114,7 +114,7 @@ function shownHold(row: HoldRow) {
 
 const listQuery = z.strictObject({
   ...page,
-  /** Part of a label, an id or a wallet's address; at least 3 characters. */
+  /** How a label, an id or a wallet's address begins, at least 3 characters; of the newest 20,000 accounts any part of them. */
   search: z.string().max(100).optional(),
   kind: kind.optional(),
   state: state.optional(),
@@ -237,12 +237,12 @@ export function listHolds({ operator }: AdminOptions) {
     run: async ({ principal, params, query }) => {
       const { limit, cursor: before, state: of } = query;
       const { id } = await operator.lists.account(principal, params['id'] ?? '');
-      const rows = await operator.lists.holds(principal, id, {
-        limit: limit + 1,
+      const { rows, next } = await operator.lists.holds(principal, id, {
+        limit,
         before,
         state: of,
       });
-      return listAnswer(rows, limit, { view: shownHold, cursor: (row) => row.id });
+      return { object: 'list', data: rows.map(shownHold), nextCursor: next };
     },
   });
 }

@@ -22,10 +22,6 @@ import type { AdminOptions } from './options.ts';
 
 const listQuery = z.strictObject({
   ...page,
-  cursor: z
-    .string()
-    .regex(/^\d{1,9}$/, 'must be the nextCursor of the page before')
-    .optional(),
   accountId: z.string().max(64).optional(),
   status: z.enum(['active', 'all']).default('all'),
 });
@@ -36,15 +32,15 @@ export function listAllKeys(options: AdminOptions) {
     right: 'admin',
     query: listQuery,
     answer: listOf(keyView),
-    run: async ({ query: { limit, cursor = '0', accountId = null, status } }) => {
-      const offset = Number(cursor);
-      const found = await options.keys.list(
-        { accountId, under: null },
-        { limit: limit + 1, offset, isActive: status === 'active' },
-      );
+    run: async ({ principal, query: { limit, cursor: before, accountId, status } }) => {
+      const found = await options.operator.lists.keys(principal, {
+        limit: limit + 1,
+        before,
+        accountId,
+        state: status === 'active' ? 'active' : undefined,
+      });
       const views = await viewsOf(found, options);
-      const next = String(offset + limit);
-      return listAnswer(views, limit, { view: (key) => key, cursor: () => next });
+      return listAnswer(views, limit, { view: (key) => key, cursor: ({ id }) => id });
     },
   });
 }

@@ -2,6 +2,7 @@
 import { createAccount } from '../admin/accounts.ts';
 import type { AdminOptions } from '../admin/options.ts';
 import { act, post, reasonField } from './actions.ts';
+import { SEARCHED_ACCOUNTS } from '../../operator/lists.ts';
 import { html } from './html.ts';
 import { anyOf, chosen, cut, link, pageOf, search, sought } from './lists.ts';
 import type { Page, PageOptions } from './page.ts';
@@ -25,7 +26,10 @@ export function accountsPage({ operator }: Pick<AdminOptions, 'operator'>): Page
       const { rows, next } = cut(call, found, ({ id }) => id);
       return html`${search(
           PATH,
-          html`${field('Address, id or label', 'search', { value: filter.search ?? '' })}
+          html`${field('Address, id or label', 'search', {
+            value: filter.search ?? '',
+            hint: `How it begins; of the newest ${SEARCHED_ACCOUNTS.toLocaleString('en')}, any part`,
+          })}
           ${select('Kind', 'kind', anyOf(KINDS), filter.kind)}
           ${select('State', 'state', anyOf(STATES), filter.state)}`,
         )}
