@@ -17,7 +17,8 @@ COPY LICENSE README.md ./
 COPY config config
 COPY scripts/demo scripts/demo
 COPY scripts/wallet scripts/wallet
-COPY scripts/demo.ts scripts/wallet.ts scripts/
+COPY scripts/playground scripts/playground
+COPY scripts/demo.ts scripts/playground.ts scripts/wallet.ts scripts/
 COPY src src
 # What Node makes of the sources once is kept: a start takes half the time.
 ENV NODE_COMPILE_CACHE=/app/.compiled

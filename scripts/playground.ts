@@ -22,8 +22,29 @@ const LOOK_MS = 2_000;
 const MAX_RSS_BYTES = 700 * 1024 * 1024;
 const MAX_WALLETS = 50;
 
-/** Resolves when its input has ended and its directory is gone. */
+/** `directory`: its own, which it removes. Resolves when its input has ended and the directory is gone. */
 export async function playground(
+  directory: string,
+  input: NodeJS.ReadableStream,
+  print: (line: string) => void,
+): Promise<void> {
+  if (!basename(directory).startsWith(DIRECTORY_PREFIX)) {
+    throw new Error('The server runs this command by itself: see /admin/playground.');
+  }
+  // A parent that is gone reads nothing more. That is no reason to leave anything behind.
+  for (const out of [process.stdout, process.stderr]) out.on('error', () => {});
+  // A terminal sends it to all; the parent says when it is over.
+  process.on('SIGINT', () => {});
+  watchMemory();
+  try {
+    await work(directory, input, print);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function work(
+  directory: string,
   input: NodeJS.ReadableStream,
   print: (line: string) => void,
 ): Promise<void> {
@@ -31,25 +52,18 @@ export async function playground(
   const first = await lines.next();
   if (first.done === true) return;
   const spec = decodeSpec(first.value);
+  await mkdir(join(directory, RESULTS), { mode: 0o700 });
+  await using sandbox = await open(spec);
   const over = new AbortController();
-  watchMemory();
-  try {
-    await mkdir(join(spec.dataDir, RESULTS), { mode: 0o700 });
-    await using sandbox = await open(spec);
-    const say = (message: FromChild) => print(JSON.stringify(message));
-    const work = { ...sandbox, say, over: over.signal, results: new Results(spec.dataDir) };
-    say({ ready: true });
-    const wallets = new Map<string, AgentWallet>();
-    for (let next = await lines.next(); next.done !== true; next = await lines.next()) {
-      const message = JSON.parse(next.value) as ToChild;
-      void run(message, walletOf(wallets, message.wallet), work);
-    }
-    over.abort();
-  } finally {
-    if (basename(spec.dataDir).startsWith(DIRECTORY_PREFIX)) {
-      await rm(spec.dataDir, { recursive: true, force: true });
-    }
+  const say = (message: FromChild) => print(JSON.stringify(message));
+  const tools = { ...sandbox, say, over: over.signal, results: new Results(directory) };
+  say({ ready: true });
+  const wallets = new Map<string, AgentWallet>();
+  for (let next = await lines.next(); next.done !== true; next = await lines.next()) {
+    const message = JSON.parse(next.value) as ToChild;
+    void run(message, walletOf(wallets, message.wallet), tools);
   }
+  over.abort();
 }
 
 interface Sandbox extends AsyncDisposable {
@@ -78,14 +92,14 @@ function isSame(given: string | string[] | undefined, right: string): boolean {
   return one.length === other.length && timingSafeEqual(one, other);
 }
 
-interface Work extends Sandbox {
+interface Tools extends Sandbox {
   say(message: FromChild): void;
   over: AbortSignal;
   results: Results;
 }
 
-async function run({ run: id, wanted }: ToChild, wallet: AgentWallet, work: Work): Promise<void> {
-  const { url, gate, say, over, results } = work;
+async function run({ run: id, wanted }: ToChild, wallet: AgentWallet, tools: Tools): Promise<void> {
+  const { url, gate, say, over, results } = tools;
   const signal = AbortSignal.any([over, AbortSignal.timeout(RUN_MS)]);
   const emit = (event: Extract<FromChild, { run: string }>['event']) => say({ run: id, event });
   const agent = new Agent({ id, url, gate, wallet, wanted, emit, signal, results });

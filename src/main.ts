@@ -128,7 +128,7 @@ async function run(): Promise<boolean> {
     }
     case 'playground': {
       const { playground } = await import('../scripts/playground.ts');
-      return endAfter(playground(process.stdin, command.print));
+      return endAfter(playground(rest[0] ?? '', process.stdin, command.print));
     }
     default: {
       const { UsageError } = await import('./cli/command.ts');

@@ -42,7 +42,7 @@ export class Child {
     const directory = await mkdtemp(join(tmpdir(), DIRECTORY_PREFIX));
     const ready = Promise.withResolvers<void>();
     const gone = Promise.withResolvers<void>();
-    const process = spawn([PLAYGROUND_COMMAND], {
+    const process = spawn([PLAYGROUND_COMMAND, directory], {
       line: (text) => {
         const said = read(text);
         if (said && 'ready' in said) ready.resolve();

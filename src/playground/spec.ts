@@ -14,7 +14,7 @@ export interface Spec {
 }
 
 const DRAIN_MS = 300;
-const DELAY_MS = 800;
+const DELAY_MS = 200;
 const DIRECT = new Set<ModelConfig['type']>(['text', 'embedding', 'tts', 'stt']);
 
 export function specOf(config: Config, models: ModelConfig[], dataDir: string): Spec {
