@@ -43,12 +43,6 @@ describe(`the program, ${subject.kind}`, () => {
     expect(json['checks']).toBeGreaterThan(20);
     expect(code).toBe(0);
   });
-
-  it('finds nothing broken in a sandbox', async () => {
-    const { code, json } = await run(place, ['doctor', '--json']);
-    expect(json).toMatchObject({ ok: true });
-    expect(code).toBe(0);
-  });
 });
 
 describe.runIf(subject.kind === 'image')('the image', () => {
@@ -85,7 +79,7 @@ describe.runIf(subject.kind === 'binary')('the binary', () => {
     const before = await readFile(addon);
     await appendFile(addon, 'changed');
     await rm(join(program, id, 'start.cjs'));
-    expect((await run(place, ['doctor'])).code).toBe(0);
+    expect((await run(place, ['licences'])).code).toBe(0);
     expect(await readFile(addon)).toEqual(before);
   });
 

@@ -106,6 +106,14 @@ it('makes a picture and keeps it', async () => {
   expect((await agent.balance()).balanceUsd).toBe(spend(0.01));
 });
 
+it('finds nothing broken in itself', async () => {
+  const { port } = new URL(server.url);
+  const told = { PORT: port, PUBLIC_URL: server.url };
+  const { code, json } = await run(place, ['doctor', '--json'], told);
+  expect(json).toMatchObject({ ok: true });
+  expect(code).toBe(0);
+});
+
 it('is backed up while it runs, and restored into an empty directory', async () => {
   const file = `${place.inside}/backup.tgz`;
   const made = await run(place, ['backup', file, '--json'], {
