@@ -29,6 +29,8 @@ export function openWindow(
     viewport: { width, height: 900 },
     colorScheme: scheme,
     javaScriptEnabled: hasScript,
+    // Colours that are on their way from one to another are those of neither.
+    reducedMotion: 'reduce',
     locale: 'en-GB',
     timezoneId: 'UTC',
   });

@@ -22,8 +22,9 @@ const MODELS = ['demo-image', 'demo-chat', 'demo-voice', 'demo-image', 'demo-emb
 const CALLS = [4, 6, 8, 9, 7, 3, 2, 9, 14, 12, 16, 18, 9, 11];
 const BECAUSE = { reason: 'welcome to the beta' };
 
-export async function startShop(dataDir: string): Promise<Shop> {
-  const time = { backMs: (DAYS - 1) * DAY_MS };
+/** `days`: how long it has been selling; fewer are sooner ready. */
+export async function startShop(dataDir: string, days = DAYS): Promise<Shop> {
+  const time = { backMs: (days - 1) * DAY_MS };
   const clock = { nowMs: () => Date.now() - time.backMs };
   const config = loadConfig(
     {
@@ -46,7 +47,7 @@ export async function startShop(dataDir: string): Promise<Shop> {
   const url = `http://127.0.0.1:${port}`;
   const { id, secret } = await app.store.keys.create({ type: 'ADMIN', description: 'owner' });
   const agent = await customer(url, secret);
-  for (let day = 0; day < DAYS; day += 1) {
+  for (let day = 0; day < days; day += 1) {
     for (let call = 0; call < CALLS[day % CALLS.length]!; call += 1) await buy(url, agent, call);
     if (time.backMs > 0) time.backMs -= DAY_MS;
   }

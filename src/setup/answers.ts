@@ -24,9 +24,9 @@ export const OTHER = 'other';
 
 /** Ways to settle, as the page offers them. */
 export const SETTLE_CHOICES = [
-  ['embedded', 'by this server: a key of your own pays the gas, nobody stands in between'],
-  ['facilitator', 'by a facilitator: its address, no gas of yours'],
-  ['cdp', 'by Coinbase’s facilitator: an API key of its developer platform'],
+  ['embedded', 'by this server', 'a key of your own pays the gas, nobody stands in between'],
+  ['facilitator', 'by a facilitator', 'it pays the gas; give its address'],
+  ['cdp', 'by Coinbase’s facilitator', 'give an API key of its developer platform'],
 ] as const;
 
 export interface Answers {

@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NO_CHROMIUM, openWindow, startBrowser } from '../../scripts/screenshots/chromium.ts';
 import { type Anvil, anvilBinary, startAnvil } from '../support/anvil.ts';
 import { GAS_ADDRESS, GAS_KEY } from '../support/evm-bench.ts';
 import { claimIn, firstRun } from './first-run.ts';
+import { axeFaults } from './inspect.ts';
 import { firstPaidCall } from './paid-call.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -53,6 +54,19 @@ async function startFromNothing(dataDir: string): Promise<Started> {
   }
 }
 
+/** Answers that are wrong are told beside what was typed, which stays; then they are mended. */
+async function mistakes(page: Page): Promise<string[]> {
+  const address = page.getByLabel('Address on Base', { exact: true });
+  await address.fill('0x12');
+  await page.getByRole('button', { name: 'Check and save' }).click();
+  await page.getByText('Nothing is saved yet').waitFor();
+  expect(await page.getByRole('alert').innerText()).toContain('Address on Base');
+  expect(await page.getByLabel('Its API key', { exact: true }).inputValue()).toBe(KEY);
+  const faults = await axeFaults(page);
+  await address.fill(PAY_TO);
+  return faults;
+}
+
 describe.skipIf(missing !== null)('the first run in a browser', () => {
   const upstream = new LLMock({ port: 0, host: '127.0.0.1' });
   let chain: Anvil;
@@ -80,13 +94,24 @@ describe.skipIf(missing !== null)('the first run in a browser', () => {
     try {
       const window = await openWindow(browser, { width: 1280, scheme: 'light' });
       const page = await window.newPage();
-      const run = await firstRun(page, server.claim, {
+      const seen: string[] = [];
+      const faults: string[] = [];
+      const answers = {
         upstream: 'OpenAI',
         upstreamKey: KEY,
         payTo: PAY_TO,
         gasKey: GAS_KEY,
         standIns: { baseUrl: `${upstream.url}/v1`, rpcUrl: chain.url },
+      };
+      const run = await firstRun(page, server.claim, answers, {
+        look: async (_page, at) => {
+          seen.push(at);
+          faults.push(...(await axeFaults(page)).map((fault) => `${at}: ${fault}`));
+          if (at === 'set up') faults.push(...(await mistakes(page)));
+        },
       });
+      expect(seen).toEqual(['claim', 'key', 'set up', 'saved', 'self-test', 'told']);
+      expect(faults).toEqual([]);
       expect(run).toMatchObject({ fields: 3, pages: 1 });
       expect(run.operatorKey).toMatch(/^ak_\w+$/);
       expect(run.saved).toMatch(/^\d+ models are for sale\./);

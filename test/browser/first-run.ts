@@ -35,13 +35,17 @@ export interface FirstRun {
   seconds: number;
 }
 
+export type Step = 'claim' | 'key' | 'set up' | 'saved' | 'self-test' | 'told';
+
 export interface FirstRunOptions {
-  /** Called when the page has been filled in, before it is sent: to look at it, or to take its picture. */
-  beforeSave?(page: Page): Promise<void>;
+  /** Called on each page, when it has been filled in: to look at it, or to take its picture. */
+  look?(page: Page, at: Step): Promise<void>;
 }
 
 const CLAIM = /https?:\/\/\S+\/admin\/claim\/[\w-]+/;
 const READY_MS = 30_000;
+/** From an answer to its words on the page. */
+const SHOWN_MS = 5_000;
 const SELF_TEST_MS = 60_000;
 const LOOK_AGAIN_MS = 100;
 
@@ -55,14 +59,16 @@ export async function firstRun(
   page: Page,
   claim: string,
   answers: FirstAnswers,
-  { beforeSave }: FirstRunOptions = {},
+  { look = async () => {} }: FirstRunOptions = {},
 ): Promise<FirstRun> {
   const begun = performance.now();
   const url = new URL(claim).origin;
   const hand = new Hand(page);
   await page.goto(claim);
+  await look(page, 'claim');
   await hand.click('button', 'Claim this server');
   const operatorKey = (await page.locator('main pre').innerText()).trim();
+  await look(page, 'key');
   await hand.click('link', 'Set up what is sold and where you are paid');
 
   await hand.choose('Upstream', answers.upstream);
@@ -70,23 +76,26 @@ export async function firstRun(
   await hand.fill('Address on Base', answers.payTo);
   await hand.fill('Gas key, Base', answers.gasKey);
   const standIns = await fillStandIns(page, answers.standIns ?? {});
-  await beforeSave?.(page);
-  await hand.click('button', 'Check and save');
-  await page
-    .getByRole('heading', { level: 1, name: 'Saved' })
-    .or(page.getByRole('alert'))
-    .waitFor();
-  if (await page.getByRole('alert').count()) {
-    throw new Error(`not saved: ${await page.getByRole('alert').innerText()}`);
-  }
+  await look(page, 'set up');
+  await Promise.all([
+    page.waitForResponse((answer) => answer.request().method() === 'POST'),
+    hand.click('button', 'Check and save'),
+  ]);
+  const heading = page.getByRole('heading', { level: 1, name: 'Saved' });
+  await heading.waitFor({ timeout: SHOWN_MS }).catch(async () => {
+    throw new Error(`not saved: ${await page.locator('main').innerText()}`);
+  });
   const saved = await page.locator('main p').first().innerText();
-  const checks = await page.locator('main li').allInnerTexts();
+  const checks = await page.locator('main li:has(.badge)').allInnerTexts();
+  await look(page, 'saved');
 
   await untilReady(url);
   await hand.click('link', 'Try it out');
+  await look(page, 'self-test');
   await hand.click('button', 'Run the self-test');
   await page.locator('main pre').waitFor({ timeout: SELF_TEST_MS });
   const selfTest = await page.locator('main').innerText();
+  await look(page, 'told');
   const seconds = (performance.now() - begun) / 1_000;
   const { fields, clicks } = hand;
   return {

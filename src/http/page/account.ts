@@ -52,7 +52,7 @@ export function accountPage({ operator }: Pick<AdminOptions, 'operator'>): Page 
 function standing(account: AccountWithWallet): Html {
   const { posted, held, credit_line: line, kind, label, address, created_at: at } = account;
   return html`<p>
-      ${stateBadge(account.state)} ${kind} ${label !== kind && label}
+      ${stateBadge(account.state)} ${kind} ${label !== kind && label !== address && label}
       ${address !== null && html`<code>${address}</code>`} since ${time(at)}
     </p>
     <dl class="figures">

@@ -58,7 +58,7 @@ export function layout(frame: Frame, main: Html): string {
       <header>
         <a class="brand" href="/admin">Farebox</a>
         ${isSandbox && html`<span class="badge warn">sandbox<span class="wide">: play money</span></span>`}
-        ${path !== null && menu(path, csrf)}
+        ${path !== null && html`${signOut(csrf)} ${menu(path)}`}
       </header>
       <main id="main" tabindex="-1">
         <h1>${title}</h1>
@@ -69,19 +69,22 @@ export function layout(frame: Frame, main: Html): string {
   return `<!doctype html>\n${page.text}`;
 }
 
-function menu(current: string, csrf: string): Html {
+function signOut(csrf: string): Html {
+  return html`<form class="out" method="post" action="/admin/logout">
+    <input type="hidden" name="csrf" value="${csrf}" />
+    <button class="quiet">Sign out</button>
+  </form>`;
+}
+
+function menu(current: string): Html {
   return html`<nav aria-label="Pages">
-      <ul>
-        ${MENU.map(
-          ({ path, title }) =>
-            html`<li>
-              <a href="${path}" ${path === current && html` aria-current="page"`}>${title}</a>
-            </li>`,
-        )}
-      </ul>
-    </nav>
-    <form class="out" method="post" action="/admin/logout">
-      <input type="hidden" name="csrf" value="${csrf}" />
-      <button class="quiet">Sign out</button>
-    </form>`;
+    <ul>
+      ${MENU.map(
+        ({ path, title }) =>
+          html`<li>
+            <a href="${path}" ${path === current && html` aria-current="page"`}>${title}</a>
+          </li>`,
+      )}
+    </ul>
+  </nav>`;
 }

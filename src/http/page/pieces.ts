@@ -63,13 +63,19 @@ export function figure(name: string, value: Piece, note: Piece = null): Html {
 }
 
 export function usd(amount: number): string {
-  return `$${formatUsd(nanoUsd(Math.abs(amount)) as NanoUsd)}`.replace(/^/, amount < 0 ? '-' : '');
+  const text = formatUsd(nanoUsd(Math.abs(amount)) as NanoUsd);
+  return `${amount < 0 ? '-' : ''}$${inThousands(text)}`;
 }
 
 /** Of sums that may be beyond what one account can hold. */
 export function dollars(nano: bigint): string {
   const text = formatBigUsd(nano);
-  return text.startsWith('-') ? `-$${text.slice(1)}` : `$${text}`;
+  return text.startsWith('-') ? `-$${inThousands(text.slice(1))}` : `$${inThousands(text)}`;
+}
+
+function inThousands(text: string): string {
+  const [whole = '', ...rest] = text.split('.');
+  return [whole.replace(/\B(?=(\d{3})+$)/g, ','), ...rest].join('.');
 }
 
 /** Machine-readable; the page's script shows it in the reader's own time. */
@@ -110,6 +116,33 @@ export function field(
     />
     ${hint && html`<small id="${id}-hint">${hint}</small>`}
   </div>`;
+}
+
+/** One of a few, each with a line that explains it. */
+export function choices(
+  title: string,
+  name: string,
+  options: readonly (readonly [value: string, text: string, explained: string])[],
+  value: string,
+): Html {
+  return html`<fieldset class="field choices">
+    <legend>${title}</legend>
+    ${options.map(([choice, text, explained]) => {
+      const id = `f-${name}-${choice}`;
+      return html`<div>
+        <input
+          type="radio"
+          id="${id}"
+          name="${name}"
+          value="${choice}"
+          ${choice === value && html` checked`}
+          aria-describedby="${id}-hint"
+        />
+        <label for="${id}">${text}</label>
+        <small id="${id}-hint">${explained}</small>
+      </div>`;
+    })}
+  </fieldset>`;
 }
 
 export function select(

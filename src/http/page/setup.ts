@@ -13,7 +13,7 @@ import type { SelfTest } from '../../parts/site.ts';
 import type { Checked, Setup } from '../../setup/setup.ts';
 import { html, type Html } from './html.ts';
 import { form, type FormAnswer, isPart, page, type PageCall, type PageOptions } from './page.ts';
-import { badge, field, select } from './pieces.ts';
+import { badge, choices, field, select } from './pieces.ts';
 
 export type SetupPageOptions = PageOptions & { setup: Setup };
 
@@ -50,7 +50,9 @@ export function saveSetup(options: SetupPageOptions) {
       checked = await setup.check(answers);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      const faults = error.faults.map(({ path, message }) => `${labelOf(path)}: ${message}`);
+      const faults = error.faults.map(
+        ({ path, message }) => `${labelOf(path, answers)}: ${message}`,
+      );
       return again(call, answers, faultList(faults));
     }
     if (!checked.isGood) return again(call, answers, found(checked));
@@ -121,7 +123,7 @@ function paid(answers: Answers): Html {
       value: answers.payToEvm,
       hint: 'USDC arrives here; its key is not needed.',
     })}
-    ${select('Payments are settled', 'settle', SETTLE_CHOICES, answers.settle)}
+    ${choices('Payments are settled', 'settle', SETTLE_CHOICES, answers.settle)}
     <div class="way embedded">
       ${field('Gas key, Base', 'gas_key_evm', {
         type: 'password',
@@ -224,12 +226,21 @@ const LABELS: Record<string, string> = {
   FACILITATOR_URL: 'Facilitator',
   CDP_API_KEY_ID: 'Coinbase key id',
   CDP_API_KEY_SECRET: 'Coinbase key secret',
+  'channels[0].base_url': 'Base URL',
+  'channels[0].api_key': 'Its API key',
   markup: 'Markup in percent',
   public_url: 'Address that clients dial',
   'server.public_url': 'Address that clients dial',
 };
 
-function labelOf(path: string): string {
+/** Of the field that a fault is in, whether it names the answer or the setting that was made of it. */
+function labelOf(path: string, { payToEvm }: Answers): string {
+  const [, index = '', setting = ''] = /^payments\.networks\[(\d)\]\.(.+)$/.exec(path) ?? [];
+  const chain = index === '0' && payToEvm !== '' ? 'Base' : 'Solana';
+  if (setting === 'pay_to') return `Address on ${chain}`;
+  if (setting.endsWith('gas_key')) return `Gas key, ${chain}`;
+  if (setting === 'rpc_url') return `RPC endpoint, ${chain}`;
+  if (setting.startsWith('facilitator')) return 'Facilitator';
   return LABELS[path] ?? path;
 }
 

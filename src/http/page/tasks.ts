@@ -107,7 +107,7 @@ function known(row: TaskRow): Html {
     ['Key', link('/admin/keys', row.key_id)],
     ['Request', html`<code>${row.request_id}</code>`],
     ['Channel', row.channel_id ?? '–'],
-    ['Tried on', row.tried],
+    ['Tried on', row.tried === '[]' ? '–' : row.tried],
     ['Began', time(row.started_at)],
     ['Ended', time(row.ended_at)],
     ['Next look', time(row.next_at)],

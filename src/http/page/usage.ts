@@ -112,7 +112,11 @@ export function plot(
     data-plot="${data}"
     role="img"
     aria-label="Plot of ${series.map(({ label }) => label).join(', ')}; the figures are in the table below and in the CSV"
-  ></div>`;
+  >
+    <noscript>
+      The plot needs JavaScript. Its figures: <a href="${PATH}.csv">as CSV, by day and model</a>.
+    </noscript>
+  </div>`;
 }
 
 function modelTable(models: Sum[]): Html {

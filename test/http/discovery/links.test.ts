@@ -82,7 +82,7 @@ describe('documents for agents', () => {
       expect(line).toMatch(/\$\d/);
     }
     expect(text).toContain(
-      '- demo-chat (text): $0.25 per 1,000,000 input_token; $2 per 1,000,000 output_token',
+      '- demo-chat (text): $0.25 per 1,000,000 input tokens; $2 per 1,000,000 output tokens',
     );
   });
 

@@ -50,7 +50,7 @@ describe('the page at /', () => {
     }
     const { text } = await app.get('/', { accept: BROWSER });
     for (const { id } of app.app.config.models) expect(text).toContain(`<code>${id}</code>`);
-    expect(text).toContain('$0.25 per 1,000,000 input_token');
+    expect(text).toContain('$0.25 per 1,000,000 input tokens');
   });
 
   it('shows names of models as text, whatever is in them', async () => {

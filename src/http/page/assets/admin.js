@@ -24,22 +24,28 @@
     const style = getComputedStyle(document.documentElement);
     const ink = style.getPropertyValue('--soft').trim();
     const line = style.getPropertyValue('--line').trim();
-    const colours = [
-      style.getPropertyValue('--accent').trim(),
-      '#c2410c',
-      '#6d28d9',
-      '#0369a1',
-      '#a16207',
-    ];
+    const colours = ['--accent', '--plot-2', '--plot-3', '--plot-4', '--plot-5'].map((name) =>
+      style.getPropertyValue(name).trim(),
+    );
+    // Days are those of UTC, as in the tables.
+    const day = (seconds) =>
+      new Date(seconds * 1_000).toLocaleDateString(undefined, {
+        day: 'numeric',
+        month: 'short',
+        timeZone: 'UTC',
+      });
     const show = (_u, value) => (value == null ? '–' : money ? `$${value}` : String(value));
     const axis = { stroke: ink, grid: { stroke: line }, ticks: { stroke: line } };
-    const width = () => Math.max(280, element.clientWidth);
+    const { paddingLeft, paddingRight } = getComputedStyle(element);
+    const inset = parseFloat(paddingLeft) + parseFloat(paddingRight);
+    const width = () => Math.max(240, element.clientWidth - inset);
     const plot = new uPlot(
       {
         width: width(),
         height: 240,
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), 'Etc/UTC'),
         series: [
-          {},
+          { label: 'Day', value: (_u, at) => (at == null ? '–' : day(at)) },
           ...series.map(({ label }, n) => ({
             label,
             stroke: colours[n % colours.length],
@@ -48,7 +54,10 @@
             points: { show: x.length < 40 },
           })),
         ],
-        axes: [axis, { ...axis, size: 64 }],
+        axes: [
+          { ...axis, values: (_u, days) => days.map(day) },
+          { ...axis, size: 64, values: (_u, values) => values.map((value) => show(_u, value)) },
+        ],
       },
       [x, ...series.map(({ values }) => values)],
       element,
@@ -84,4 +93,7 @@
     addEventListener('pagehide', () => source.close());
   }
   dress(document);
+  // On a phone the menu is wider than the window.
+  const here = document.querySelector('header nav [aria-current]');
+  here?.closest('nav').scrollTo({ left: here.offsetLeft - 16 });
 })();
