@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts';
 import type { BackupsConfig, S3Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import { S3Blobs } from '../media/s3.ts';
+import type { BackupStatus } from '../operator/upkeep.ts';
 import { PASSPHRASE } from './backup.ts';
 
 /** Runs a command of this program to its end, with these variables besides its own; answers its exit code and what it said. */
@@ -38,6 +39,9 @@ export class BackupSchedule {
   #running: Promise<void> | null = null;
   #notBeforeMs = 0;
   #lastError: string | null = null;
+  #failures = 0;
+  /** The newest, as it was found or made last. */
+  #last: { atMs: number; bytes: number | null } | null = null;
 
   constructor(options: BackupScheduleOptions) {
     this.#options = options;
@@ -46,6 +50,13 @@ export class BackupSchedule {
   /** What went wrong with the last one; null where none did. */
   get problem(): string | null {
     return this.#lastError;
+  }
+
+  status(): BackupStatus {
+    const { everyMs } = this.#options.config;
+    const { atMs = null, bytes = null } = this.#last ?? {};
+    const [failures, problem] = [this.#failures, this.#lastError];
+    return { everyMs, lastAtMs: atMs, lastBytes: bytes, failures, problem };
   }
 
   start(): void {
@@ -75,6 +86,7 @@ export class BackupSchedule {
   #failed(error: unknown): void {
     const { clock, log } = this.#options;
     this.#lastError = error instanceof Error ? error.message : String(error);
+    this.#failures += 1;
     this.#notBeforeMs = clock.nowMs() + RETRY_MS;
     log.error('backup_failed', { error });
   }
@@ -86,6 +98,7 @@ export class BackupSchedule {
     await mkdir(config.directory, { recursive: true, mode: 0o700 });
     const made = backupsAmong(await readdir(config.directory));
     const newest = made.at(-1);
+    await this.#note(newest);
     if (newest && newest.atMs + config.everyMs > nowMs) return;
     const name = nameAt(nowMs, config.passphrase !== null);
     const file = join(config.directory, name);
@@ -98,7 +111,14 @@ export class BackupSchedule {
     const extra = [...made, { name, atMs: nowMs }].slice(0, -config.keep);
     for (const { name: old } of extra) await rm(join(config.directory, old), { force: true });
     this.#lastError = null;
-    log.info('backup_made', { file, bytes: (await stat(file)).size });
+    await this.#note({ name, atMs: nowMs });
+    log.info('backup_made', { file, bytes: this.#last?.bytes ?? null });
+  }
+
+  async #note(newest: { name: string; atMs: number } | undefined): Promise<void> {
+    if (newest?.atMs === this.#last?.atMs) return;
+    const found = newest && (await stat(join(this.#options.config.directory, newest.name)));
+    this.#last = newest ? { atMs: newest.atMs, bytes: found?.size ?? null } : null;
   }
 }
 

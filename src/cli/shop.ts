@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { startControl } from '../control.ts';
 import type { Log } from '../log.ts';
+import { BooksCheck } from '../operator/books.ts';
 import type { Command } from './command.ts';
 
 interface Open {
@@ -98,24 +99,28 @@ export class Shop {
     await using opened = new AsyncDisposableStack();
     // The port of the first start: 0 takes a free one, once.
     const server = { ...config.server, port: this.#port || config.server.port };
-    const app = await createApp(
-      { ...config, server },
-      {
-        log,
-        pid,
-        onFatal: this.#onFatal,
-        site: { environment, cwd, apply: () => this.apply(), runSelf, spawnSelf },
-      },
-    );
-    opened.defer(() => app.close());
     const backups = new BackupSchedule({
       config: config.backups,
       runSelf,
       clock: systemClock,
       log,
     });
+    const books = new BooksCheck({ runSelf, clock: systemClock, log });
+    const upkeep = { backups: () => backups.status(), books: () => books.status() };
+    const app = await createApp(
+      { ...config, server },
+      {
+        log,
+        pid,
+        onFatal: this.#onFatal,
+        site: { environment, cwd, apply: () => this.apply(), runSelf, spawnSelf, upkeep },
+      },
+    );
+    opened.defer(() => app.close());
     backups.start();
     opened.defer(() => backups.stop());
+    books.start();
+    opened.defer(() => books.stop());
     const control = await startControl(config.dataDir, app.store, log);
     if (control) opened.use(control);
     this.#port = await app.listen();

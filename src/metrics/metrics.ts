@@ -57,7 +57,7 @@ export class Metrics {
         async collect() {
           const samples = await told();
           this.reset();
-          if (!samples) this.remove({});
+          if (!samples?.length) this.remove({});
           for (const { labels: at = {}, value } of samples ?? []) this.set(at, value);
         },
       });

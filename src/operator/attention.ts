@@ -2,6 +2,7 @@
 import type { Kysely, SelectQueryBuilder } from 'kysely';
 import type { Rail } from '../chains/chain.ts';
 import type { Clock } from '../clock.ts';
+import type { Mode } from '../config/config.ts';
 import type { Tables } from '../db/tables.ts';
 import { checkDisk } from '../doctor/machine.ts';
 import { SYSTEM } from '../ledger/operations.ts';
@@ -9,6 +10,7 @@ import { keptFor } from '../metrics/kept.ts';
 import type { CostDrift } from '../routing/drift.ts';
 import type { Routing } from '../routing/routing.ts';
 import type { ChannelSwitches } from './channels.ts';
+import type { Upkeep } from './upkeep.ts';
 
 export interface Concern {
   tone: 'warn' | 'bad';
@@ -24,7 +26,9 @@ export interface AttentionOptions {
   switches: ChannelSwitches;
   routing: Routing;
   drift: CostDrift;
+  upkeep: Upkeep;
   dataDir: string;
+  mode: Mode;
   clock: Clock;
 }
 
@@ -35,6 +39,9 @@ const STUCK_MS = 10 * 60_000;
 /** Counted up to that many. */
 const MOST = 100;
 const MOST_DRIFT = 0.05;
+const HOUR_MS = 3_600_000;
+/** Times that one was due since, and none was made. */
+const OLD_BACKUPS = 2;
 const MONTH_MS = 30 * DAY_MS;
 const PAYOUTS = [
   ['requested', 'warn', 'Wallets that want their money back'],
@@ -56,6 +63,7 @@ export class Attention {
   async #read(): Promise<Concern[]> {
     const found = [
       ...this.#ways(),
+      ...this.#upkeep(),
       ...(await this.#money()),
       ...(await this.#work()),
       ...(await this.#disk()),
@@ -65,13 +73,17 @@ export class Attention {
 
   /** Rails and channels, which are known without asking anybody. */
   #ways(): Concern[] {
-    const { rails, routing, switches, drift } = this.#options;
+    const { rails, routing, switches, drift, mode } = this.#options;
     const found: Concern[] = [];
     const say = (tone: Concern['tone'], text: string, to: string) => found.push({ tone, text, to });
     for (const rail of rails) {
-      const { canSettle, problem } = rail.status();
-      if (!canSettle) say('bad', `No payments on ${rail.network}: ${problem}`, '/admin/payments');
+      const { canSettle, problem, gasLow } = rail.status();
+      const { network } = rail;
+      if (!canSettle) say('bad', `No payments on ${network}: ${problem}`, '/admin/payments');
+      if (gasLow) say('warn', `Gas runs low on ${network}: ${gasLow}`, '/admin/payments');
     }
+    if (mode === 'live' && !rails.length)
+      say('bad', 'Nobody can pay yet: no network is set up', '/admin/setup');
     const channels = routing.channels();
     if (!channels.length) say('bad', 'Nothing is sold yet: set the server up', '/admin/setup');
     for (const { channel, model, state } of routing.health()) {
@@ -89,6 +101,27 @@ export class Attention {
     return found;
   }
 
+  /** The books, and the copies of them. */
+  #upkeep(): Concern[] {
+    const found: Concern[] = [];
+    const say = (tone: Concern['tone'], text: string) =>
+      found.push({ tone, text, to: '/admin/settings' });
+    const { upkeep, clock } = this.#options;
+    const [backups, books] = [upkeep.backups(), upkeep.books()];
+    if (books && books.faults > 0) {
+      const first = `the first: ${books.first ?? 'unknown'}`;
+      say('bad', `The books do not add up, ${books.faults} faults, ${first}. Stop selling`);
+    }
+    if (books?.problem) say('warn', `The books could not be checked: ${books.problem}`);
+    if (!backups || backups.everyMs === 0) return found;
+    const { everyMs, lastAtMs, problem } = backups;
+    if (problem !== null) say('bad', `The last backup failed: ${problem}`);
+    const ageMs = lastAtMs === null ? 0 : clock.nowMs() - lastAtMs;
+    if (ageMs > OLD_BACKUPS * everyMs)
+      say('bad', `The newest backup is ${Math.floor(ageMs / HOUR_MS)} hours old`);
+    return found;
+  }
+
   async #money(): Promise<Concern[]> {
     const { reports: db, clock } = this.#options;
     const nowMs = clock.nowMs();
@@ -98,6 +131,11 @@ export class Attention {
       .where('next_check_at', 'is not', null)
       .where('state', '=', 'submitted')
       .where('submitted_at', '<', nowMs - STUCK_MS);
+    const reversed = db
+      .selectFrom('payments')
+      .select('id')
+      .where('state', '=', 'reversed')
+      .where('created_at', '>', nowMs - MONTH_MS);
     const exposed = db.selectFrom('payments').select('id').where('is_exposed', '=', 1);
     const frozen = db.selectFrom('accounts').select('id').where('state', '=', 'frozen');
     const short = db
@@ -109,6 +147,9 @@ export class Attention {
     return [
       ...(await concern('bad', 'Payments sent and not seen on chain', lost, {
         to: `${payments}submitted`,
+      })),
+      ...(await concern('bad', 'Payments that the chain took back this month', reversed, {
+        to: `${payments}reversed`,
       })),
       ...(await concern('warn', 'Payments credited on a facilitator’s word alone', exposed, {
         to: `${payments}settled`,

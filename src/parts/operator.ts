@@ -14,6 +14,7 @@ import { OperatorLists } from '../operator/lists.ts';
 import { isOpen, recheckPayment } from '../operator/recheck.ts';
 import { Standing } from '../operator/standing.ts';
 import { OperatorTasks } from '../operator/tasks.ts';
+import type { Upkeep } from '../operator/upkeep.ts';
 import { OperatorUsage } from '../operator/usage.ts';
 import type { createWays } from './ways.ts';
 
@@ -23,16 +24,18 @@ export interface OperatorPartsOptions {
   rails: Rail[];
   ways: Awaited<ReturnType<typeof createWays>>;
   requests: RequestCounts;
+  upkeep: Upkeep;
   clock: Clock;
   log: Log;
 }
 
 export function createOperatorParts(options: OperatorPartsOptions) {
-  const { store, config, rails, ways, requests, clock, log } = options;
+  const { store, config, rails, ways, requests, upkeep, clock, log } = options;
   const { ledger, reports } = store;
   const { channelUsage, switches, routing, drift } = ways.forOperator;
   const figures = new Figures(reports);
-  const { dataDir } = config;
+  const { dataDir, mode } = config;
+  const watched = { reports, rails, switches, routing, drift, upkeep, dataDir, mode, clock };
   return {
     ...ways.forOperator,
     accounts: new OperatorAccounts({ ledger, config: config.payments }),
@@ -40,7 +43,7 @@ export function createOperatorParts(options: OperatorPartsOptions) {
     figures,
     funds: new Funds({ rails, clock, log }),
     standing: new Standing({ figures, channelUsage, requests, clock }),
-    attention: new Attention({ reports, rails, switches, routing, drift, dataDir, clock }),
+    attention: new Attention(watched),
     tasks: new OperatorTasks(reports),
     usage: new OperatorUsage(reports),
     recheck: (by: Operator, id: string) => recheckPayment(ledger, by, id),

@@ -23,6 +23,7 @@ import { createOperatorParts } from './operator.ts';
 import { createWays } from './ways.ts';
 import { type SiteTools } from './site.ts';
 import { createTaskParts } from './tasks.ts';
+import { NO_UPKEEP } from '../operator/upkeep.ts';
 import { Payments } from '../payments/payments.ts';
 import { Payouts } from '../payouts/payouts.ts';
 import { PriceLists } from '../price-lists.ts';
@@ -102,9 +103,9 @@ export async function createParts(
   const chats = createChats(path);
 
   const { payments, payouts, rails } = await createPayments(config, tools, store);
-  const figures = opened.use(createMetrics({ ...ways, mode, ledger, reports, clock, log }));
-  const { metrics, requests } = figures;
-  const operator = createOperatorParts({ store, config, rails, ways, requests, clock, log });
+  const told = { mode, ledger, reports, upkeep: tools.site?.upkeep ?? NO_UPKEEP, clock, log };
+  const { metrics, requests } = opened.use(createMetrics({ ...ways, ...told }));
+  const operator = createOperatorParts({ ...told, store, config, rails, ways, requests });
 
   const usage = startReports(store, tools, opened);
   const origin = () => origins.dialled(undefined);

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Store } from '../ledger/store.ts';
+import type { Upkeep } from '../operator/upkeep.ts';
 import type { Log } from '../log.ts';
 import { Playground } from '../playground/playground.ts';
 import type { SpawnSelf } from '../playground/spawn.ts';
@@ -17,6 +18,8 @@ export interface SiteTools {
   /** Takes settings that were saved into use. */
   apply(): Promise<void>;
   runSelf: RunSelf;
+  /** What else the process does; nothing where it is left out. */
+  upkeep?: Upkeep;
   spawnSelf: SpawnSelf;
   /** See Playground. */
   playgroundIdleMs?: number;

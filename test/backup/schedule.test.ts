@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -48,6 +48,11 @@ describe('backups that a server makes by itself', () => {
       clock.ms += HOUR;
     }
     const names = await readdir(directory);
+    const restarted = schedule();
+    await restarted.look();
+    const { size } = await stat(join(directory, (await readdir(directory)).toSorted().at(-1)!));
+    const known = { everyMs: 6 * HOUR, lastBytes: size, failures: 0, problem: null };
+    expect(restarted.status()).toEqual({ ...known, lastAtMs: clock.ms });
     expect(names).toHaveLength(3);
     expect(names.every((name) => name.endsWith('.tgz'))).toBe(true);
   });
@@ -74,11 +79,13 @@ describe('backups that a server makes by itself', () => {
     const backups = schedule({ passphrase: 'a long enough passphrase' }, byProgram);
     await backups.look();
     expect(backups.problem).toContain('holds no ledger');
+    expect(backups.status()).toMatchObject({ failures: 1, lastAtMs: null });
     await backups.look();
     expect(calls).toBe(1);
     clock.ms += HOUR;
     await backups.look();
     expect([calls, backups.problem]).toEqual([2, null]);
+    expect(backups.status()).toMatchObject({ failures: 1, lastAtMs: clock.ms });
     expect((await readdir(directory)).filter((name) => name.endsWith('.tgz.age'))).toHaveLength(1);
   });
 

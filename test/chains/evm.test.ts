@@ -192,8 +192,13 @@ describe.skipIf(anvilBinary() === null)('the self-check of an EVM rail', () => {
     const evidence = await bench.rail.settle(await bench.pay(), hooks);
     expect(evidence).toEqual({ state: 'unknown', reason: 'no_gas_money', transaction: null });
     expect(hooks.stored).toEqual([]);
+    const cost = BigInt(/costs up to (\d+)/.exec(status.problem!)![1]!);
+    await bench.chain.fund(GAS_ADDRESS, cost * 20n);
+    const low = await bench.rail.refresh();
+    expect(low).toMatchObject({ canSettle: true, problem: null });
+    expect(low.gasLow).toMatch(/pays for \d{1,2} more settlements/);
     await bench.chain.fund(GAS_ADDRESS);
-    expect((await bench.rail.refresh()).canSettle).toBe(true);
+    expect(await bench.rail.refresh()).toEqual({ canSettle: true, problem: null });
   });
 
   it.each([

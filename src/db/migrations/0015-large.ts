@@ -10,8 +10,10 @@ export async function up(db: Kysely<unknown>, _ddl: Ddl): Promise<void> {
     'drop index api_keys_account',
     'create index api_keys_of_account on api_keys (account_id, id)',
     'create index api_keys_made on api_keys (account_id, created_at desc, id)',
-    "create index api_keys_active on api_keys (account_id, expires_at) where state = 'active'",
+    "create index api_keys_active on api_keys (account_id, created_at desc, id) where state = 'active'",
     'create index api_keys_state on api_keys (state, id)',
+    // There are few, among a million that came in.
+    "create index entries_refunds on entries (credit_account, seq) where kind = 'REFUND'",
     'drop index payments_account',
     'create index payments_of_account on payments (account_id, id) where account_id is not null',
     'create index payments_network on payments (network, id)',
