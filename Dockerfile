@@ -9,10 +9,9 @@ ENV npm_config_nodedir=/usr/local
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund
-COPY scripts/image.ts scripts/
+COPY scripts/image.ts scripts/sbom.ts scripts/
 COPY src/licences.ts src/
-RUN npm sbom --omit=dev --package-lock-only --sbom-format=cyclonedx > sbom.cdx.json \
- && node scripts/image.ts
+RUN node scripts/image.ts
 COPY LICENSE README.md ./
 COPY config config
 COPY scripts/demo scripts/demo

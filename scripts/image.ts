@@ -1,10 +1,11 @@
 /**
  * Makes node_modules fit for an image: what is only there to build or to read is taken out, and the licences of what stays are gathered
- * in one file. Run in a folder of its own, after `npm ci --omit=dev`; it deletes.
+ * in one file, its names in another. Run in a folder of its own, after `npm ci --omit=dev`; it deletes.
  */
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { joinLicences, licence, LICENCE_FILE, licenceOf } from '../src/licences.ts';
+import { joinLicences, licence, LICENCE_FILE, licenceOf, packagesBelow } from '../src/licences.ts';
+import { sbomOf } from './sbom.ts';
 
 const ROOT = 'node_modules';
 /** Only used while something is compiled. */
@@ -47,6 +48,7 @@ let removed = 0;
 for (const name of [...BUILD_ONLY, ...UNUSED])
   await rm(join(ROOT, name), { recursive: true, force: true });
 await walk(ROOT);
+await writeFile('sbom.cdx.json', await sbomOf(await packagesBelow(ROOT), '.'));
 // Node's own, and what is in it.
 const node = await readFile(join(dirname(process.execPath), '../LICENSE'), 'utf8').catch(
   () => null,
