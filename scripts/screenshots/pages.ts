@@ -8,6 +8,7 @@ export const SITE_PATHS = [
   '/admin/keys',
   '/admin/models',
   '/admin/channels',
+  '/admin/playground',
   '/admin/tasks',
   '/admin/payments',
   '/admin/payouts',

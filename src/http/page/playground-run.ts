@@ -5,7 +5,7 @@ import { idOf } from './actions.ts';
 import { codeFor } from './playground-code.ts';
 import { html, type Html, type Piece } from './html.ts';
 import type { Page } from './page.ts';
-import { badge, facts, figure } from './pieces.ts';
+import { badge, figure } from './pieces.ts';
 import {
   isShown,
   money,
@@ -48,13 +48,13 @@ export function runPage({ playground, origins, config }: RunPageOptions): Page {
             >`
           }
           ${run.exchanges.length > 0 && html`<h2>Step by step</h2>`}
-          ${run.exchanges.map((exchange, n) => step(exchange, n))}
+          ${run.exchanges.map((exchange, n) => step(run, exchange, n))}
           <h2>The same from your own code</h2>
           ${samples.map(
             ({ title, code }) =>
               html`<details class="card">
                 <summary>${title}</summary>
-                <pre tabindex="0">${code}</pre>
+                <pre class="tall" tabindex="0" data-copy>${code}</pre>
               </details>`,
           )}
           <p>
@@ -94,7 +94,7 @@ function shown({ id, directory }: Run, { contentType, bytes }: Result, place: nu
   const url = `${RUNS}/${id}/results/${place}`;
   const isMedia = isShown(contentType);
   const label = `Result ${place + 1}`;
-  return html`<figure class="card">
+  return html`<figure class="card result">
     ${isMedia && contentType.startsWith('image/') && html`<img src="${url}" alt="${label}" />`}
     ${isMedia && contentType.startsWith('video/') && html`<video src="${url}" controls aria-label="${label}"></video>`}
     ${isMedia && contentType.startsWith('audio/') && html`<audio src="${url}" controls aria-label="${label}"></audio>`}
@@ -104,9 +104,11 @@ function shown({ id, directory }: Run, { contentType, bytes }: Result, place: nu
   </figure>`;
 }
 
-function step(exchange: Exchange, place: number): Html {
+/** The paid answer, or the refusal, is what most come to see. */
+function step({ wanted }: Run, exchange: Exchange, place: number): Html {
   const { title, method, path, status, tookMs, sent, sentBody, headers, body } = exchange;
-  return html`<details class="card" ${(status === 402 || status >= 400) && html` open`}>
+  const isOpen = path === wanted.path && status !== 402;
+  return html`<details class="card" ${isOpen && html` open`}>
     <summary>
       ${place + 1}. ${title}
       ${badge(String(status), status < 400 ? 'good' : status === 402 ? 'warn' : 'bad')}
@@ -123,12 +125,20 @@ function step(exchange: Exchange, place: number): Html {
 }
 
 function text(body: string): Piece {
-  return body !== '' && html`<pre tabindex="0">${pretty(body)}</pre>`;
+  return body !== '' && html`<pre class="tall" tabindex="0">${pretty(body)}</pre>`;
 }
 
 function lines(headers: readonly HeaderLine[]): Piece {
   if (!headers.length) return null;
-  return facts(headers.map(([name, value]) => [name, headerText(name, value)] as const));
+  return html`<dl class="lines">
+    ${headers.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${headerText(name, value)}</dd>
+        </div>`,
+    )}
+  </dl>`;
 }
 
 function headerText(name: string, value: string): Piece {
@@ -139,7 +149,7 @@ function headerText(name: string, value: string): Piece {
   return html`<code>${short}</code>
     <details>
       <summary>What it says</summary>
-      <pre tabindex="0">${said}</pre>
+      <pre class="tall" tabindex="0">${said}</pre>
     </details>`;
 }
 

@@ -14,6 +14,24 @@
       });
     }
     for (const element of root.querySelectorAll('[data-plot]')) draw(element);
+    for (const element of root.querySelectorAll('pre[data-copy]')) offerCopy(element);
+  };
+
+  // Browsers give the clipboard to pages over https and of this machine alone.
+  const offerCopy = (element) => {
+    if (element.dataset.copy || !navigator.clipboard) return;
+    element.dataset.copy = 'offered';
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'quiet';
+    button.textContent = 'Copy';
+    button.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(element.textContent).then(
+        () => (button.textContent = 'Copied'),
+        () => (button.textContent = 'Select it and copy'),
+      );
+    });
+    element.before(button);
   };
 
   // {"x":[unix seconds],"series":[{"label":"…","values":[…]}],"money":true}
