@@ -1,6 +1,7 @@
 /**
  * A backup is one file: a gzipped tar of a few named files, which with a passphrase is encrypted as age does it, so that `tar` and
- * `age` read it too. Everything is streamed: a file's size is no matter of memory.
+ * `age` read it too. Everything is streamed: a file's size is no matter of memory. The libraries are loaded when one is made or read: a
+ * server that starts needs neither.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
@@ -8,8 +9,6 @@ import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream as WebStream } from 'node:stream/web';
-import { Decrypter, Encrypter } from 'age-encryption';
-import { create, extract } from 'tar';
 
 /** What a backup may hold; anything else in one is not ours. */
 export const BACKUP_FILES = [
@@ -31,6 +30,7 @@ export async function pack(
   passphrase: string | null,
 ): Promise<number> {
   const part = `${target}.part`;
+  const { create } = await import('tar');
   try {
     const tar = Readable.from(create({ cwd: dir, gzip: true, portable: true }, [...names]));
     const bytes = passphrase === null ? tar : await encrypted(tar, passphrase);
@@ -46,6 +46,7 @@ export async function pack(
 }
 
 async function encrypted(bytes: Readable, passphrase: string): Promise<Readable> {
+  const { Encrypter } = await import('age-encryption');
   const encrypter = new Encrypter();
   encrypter.setPassphrase(passphrase);
   return fromWeb(await encrypter.encrypt(toWeb(bytes)));
@@ -57,6 +58,7 @@ export async function unpack(file: string, dir: string, passphrase: string | nul
   if (isEncrypted && passphrase === null) {
     throw new Error(`${file} is encrypted: give its passphrase in FAREBOX_BACKUP_PASSPHRASE.`);
   }
+  const { extract } = await import('tar');
   const bytes = createReadStream(file);
   const plain = isEncrypted ? await decrypted(bytes, passphrase ?? '', file) : bytes;
   const known: readonly string[] = BACKUP_FILES;
@@ -76,6 +78,7 @@ export async function unpack(file: string, dir: string, passphrase: string | nul
 }
 
 async function decrypted(bytes: Readable, passphrase: string, file: string): Promise<Readable> {
+  const { Decrypter } = await import('age-encryption');
   const decrypter = new Decrypter();
   decrypter.addPassphrase(passphrase);
   try {

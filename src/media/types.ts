@@ -1,6 +1,5 @@
 /** What a file is, by its own bytes: what an upstream says of it counts only where bytes say nothing. */
 import { open } from 'node:fs/promises';
-import { fileTypeFromFile } from 'file-type';
 import type { MediaType } from '../config/config.ts';
 import { badResult } from './spool.ts';
 
@@ -96,6 +95,8 @@ export async function typeOfResult(
 }
 
 async function recognise(path: string, claimed: string): Promise<string | null> {
+  // Loaded with the first result, not with the server.
+  const { fileTypeFromFile } = await import('file-type');
   const found = await fileTypeFromFile(path);
   const known = found && KNOWN[found.mime.split(';')[0]!];
   if (known !== undefined) return known;
