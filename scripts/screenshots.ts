@@ -15,6 +15,7 @@ import { detailPaths, fileNameOf, OPEN_PATHS, signIn, SITE_PATHS } from './scree
 import { type Shop, startEmptyShop, startShop } from './screenshots/shop.ts';
 
 const [flag, directory] = process.argv.slice(2);
+const MOST_LOOKS = 60;
 const problems: string[] = [];
 const dataDir = await mkdtemp(join(tmpdir(), 'farebox-pictures-'));
 await using opened = new AsyncDisposableStack();
@@ -38,10 +39,12 @@ async function some(to: string): Promise<void> {
   const phone = { width: 390, scheme: 'dark' } as const;
   const file = (name: string) => join(to, `${name}.png`);
   const page = await enter(shop, wide);
-  await page.goto(`${shop.url}/admin`);
-  await page.screenshot({ path: file('overview') });
+  await fundsRead(page);
+  await page.screenshot({ path: file('overview'), fullPage: true });
+  await page.setViewportSize({ width: wide.width, height: 560 });
   await page.goto(`${shop.url}/admin/payments`);
   await page.screenshot({ path: file('payments') });
+  await page.setViewportSize({ width: wide.width, height: 900 });
   await page.goto(shop.url);
   await page.screenshot({ path: file('public') });
   const small = await enter(shop, phone);
@@ -50,7 +53,17 @@ async function some(to: string): Promise<void> {
   const first = await enter(empty, wide);
   await first.goto(`${empty.url}/admin/setup`);
   await fillSetup(first);
+  await first.evaluate('document.activeElement.blur()');
   await first.screenshot({ path: file('first-run'), fullPage: true });
+}
+
+/** The overview, once it has looked at what lies on chain. */
+async function fundsRead(page: Page): Promise<void> {
+  for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    await page.goto(`${shop.url}/admin`);
+    if (!(await page.getByText('not known').count())) return;
+    await page.waitForTimeout(1_000);
+  }
 }
 
 /** As somebody who runs it for the first time would. */

@@ -8,15 +8,15 @@ import type { AdminOptions } from '../admin/options.ts';
 import { spanOf } from '../admin/spans.ts';
 import { html, type Html } from './html.ts';
 import type { Page } from './page.ts';
-import { figure, table, time } from './pieces.ts';
+import { figure, networkTitle, table, time } from './pieces.ts';
 import { byDay, plot } from './usage.ts';
 
 export type OverviewOptions = Pick<AdminOptions, 'operator' | 'clock'>;
 
 const SPANS: readonly (readonly [SpanName, string])[] = [
-  ['today', 'Today (UTC)'],
-  ['week', '7 days'],
-  ['month', '30 days'],
+  ['today', 'Today\u00a0(UTC)'],
+  ['week', '7\u00a0days'],
+  ['month', '30\u00a0days'],
 ];
 
 export function overview({ operator, clock }: OverviewOptions): Page {
@@ -81,7 +81,7 @@ function attention(concerns: Concern[]): Html {
 function funds({ network, held, readAtMs }: NetworkFunds): Html {
   const value = held === null ? 'not known' : about(BigInt(held));
   return figure(
-    `On chain, ${shortName(network)}`,
+    `On chain, ${networkTitle(network)}`,
     value,
     readAtMs !== null && html`read ${time(readAtMs)}`,
   );
@@ -111,11 +111,6 @@ function partsOf({ requests, revenue, upstream, uncosted }: Served): Record<stri
     cost: uncosted > 0 ? `${about(upstream)} (${uncosted} unknown)` : about(upstream),
     margin: uncosted > 0 ? '–' : about(revenue - upstream),
   };
-}
-
-/** CAIP-2 ids of Solana are a hash. */
-function shortName(network: string): string {
-  return network.length > 20 ? `${network.slice(0, 14)}…` : network;
 }
 
 /** To the cent, small sums to the hundredth of one: what is exact stands on the pages behind. */

@@ -7,7 +7,7 @@ import { idOf, post } from './actions.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { anyOf, chosen, cut, link, pageOf, search, sought } from './lists.ts';
 import { form, type Page, type PageCall, type PageOptions } from './page.ts';
-import { badge, facts, field, figure, select, table, time, usd } from './pieces.ts';
+import { networkTitle, badge, facts, field, figure, select, table, time, usd } from './pieces.ts';
 
 const PATH = '/admin/payments';
 const STATES = ['received', 'submitted', 'settled', 'failed', 'expired', 'reversed'] as const;
@@ -44,7 +44,7 @@ export function paymentsPage({ operator }: Pick<AdminOptions, 'operator'>): Page
           { title: 'Payment', cell: ({ id }) => link(PATH, id) },
           { title: 'When', cell: ({ created_at: at }) => time(at) },
           { title: 'Amount', isNumber: true, cell: amountOf },
-          { title: 'Network', cell: ({ network }) => network },
+          { title: 'Network', cell: ({ network }) => networkTitle(network) },
           { title: 'Payer', cell: ({ payer: who }) => html`<code>${who}</code>` },
           { title: 'State', cell: stateOf },
           { title: 'Why', cell: ({ reason }) => reason ?? '' },

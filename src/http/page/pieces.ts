@@ -1,4 +1,5 @@
 /** Pieces that many pages are made of. */
+import { KNOWN_NETWORKS } from '../../chains/networks.ts';
 import { formatBigUsd, formatUsd, type NanoUsd, nanoUsd } from '../../money.ts';
 import { html, type Html, type Piece } from './html.ts';
 
@@ -76,6 +77,12 @@ export function dollars(nano: bigint): string {
 function inThousands(text: string): string {
   const [whole = '', ...rest] = text.split('.');
   return [whole.replace(/\B(?=(\d{3})+$)/g, ','), ...rest].join('.');
+}
+
+/** As people call it; unknown ones by their CAIP-2 id, of which Solana's are a hash. */
+export function networkTitle(network: string): string {
+  const title = KNOWN_NETWORKS.get(network)?.title;
+  return title ?? (network.length > 20 ? `${network.slice(0, 14)}…` : network);
 }
 
 /** Machine-readable; the page's script shows it in the reader's own time. */

@@ -25,7 +25,7 @@ describe('the site’s pages about work', () => {
     expect(text).toMatch(/data-figure="today.calls">1</);
     expect(text).toMatch(/data-figure="month.revenue">\$0\.0/);
     expect(text).toContain('Nothing wants your attention.');
-    expect(await boss.page('/admin')).toContain('On chain, eip155:84532');
+    expect(await boss.page('/admin')).toContain('On chain, Base Sepolia');
   });
 
   it('tells figures as they change', async () => {

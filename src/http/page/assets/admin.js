@@ -52,7 +52,11 @@
         month: 'short',
         timeZone: 'UTC',
       });
-    const show = (_u, value) => (value == null ? '–' : money ? `$${value}` : String(value));
+    const cents = { minimumFractionDigits: 2, maximumFractionDigits: 6 };
+    const show = (_u, value) => {
+      if (value == null) return '–';
+      return money ? `$${value.toLocaleString('en', cents)}` : String(value);
+    };
     const axis = { stroke: ink, grid: { stroke: line }, ticks: { stroke: line } };
     const { paddingLeft, paddingRight } = getComputedStyle(element);
     const inset = parseFloat(paddingLeft) + parseFloat(paddingRight);
