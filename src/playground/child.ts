@@ -33,11 +33,12 @@ export class Child {
     this.#gone = gone;
   }
 
-  /** Resolves when it takes runs. Errors: unavailable, with what it said. */
+  /** Resolves when it takes runs. Errors: unavailable, with what it said, or once `signal` fires. */
   static async start(
     spawn: SpawnSelf,
     specIn: (dataDir: string) => Spec,
     on: ChildEvents,
+    signal: AbortSignal,
   ): Promise<Child> {
     const directory = await mkdtemp(join(tmpdir(), DIRECTORY_PREFIX));
     const ready = Promise.withResolvers<void>();
@@ -58,6 +59,10 @@ export class Child {
     });
     const child = new Child(directory, process, gone.promise);
     process.write(encodeSpec(specIn(directory)));
+    signal.addEventListener('abort', () => ready.reject(notStarted('It was ended.')), {
+      once: true,
+    });
+    if (signal.aborted) ready.reject(notStarted('It was ended.'));
     const timer = setTimeout(() => ready.reject(notStarted('It does not answer.')), START_MS);
     try {
       await ready.promise;

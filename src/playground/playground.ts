@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Log } from '../log.ts';
-import { Child } from './child.ts';
+import { Child, type ChildEvents } from './child.ts';
 import { type Result, RESULTS, RUN_MS, type Wanted } from './protocol.ts';
 import { end, isOver, type Run, take } from './run.ts';
 import type { SpawnSelf } from './spawn.ts';
@@ -39,6 +39,8 @@ interface Current {
   revision: number;
   runs: number;
   started: Promise<Child>;
+  /** Ends it while it starts. */
+  ending: AbortController;
 }
 
 export class Playground {
@@ -122,6 +124,7 @@ export class Playground {
       run.directory = child.directory;
       child.send({ run: run.id, wallet: run.owner, wanted: run.wanted });
       const timer = setTimeout(() => {
+        if (isOver(run)) return;
         // Whatever it hangs at, the next run gets a child that does not.
         end(run, 'It took too long.', clock.nowMs());
         this.#endChild();
@@ -143,24 +146,30 @@ export class Playground {
     const old = this.#current;
     const isStale = old !== null && (old.revision !== revision || old.runs >= MAX_RUNS_OF_CHILD);
     if (isStale && this.#underWay().length <= 1) this.#endChild();
-    this.#current ??= { revision, runs: 0, started: this.#startChild(spawn) };
+    if (!this.#current) {
+      const ending = new AbortController();
+      const started = this.#startChild(spawn, ending.signal);
+      this.#current = { revision, runs: 0, started, ending };
+    }
     this.#current.runs += 1;
     return this.#current.started;
   }
 
-  async #startChild(spawn: SpawnSelf): Promise<Child> {
+  async #startChild(spawn: SpawnSelf, signal: AbortSignal): Promise<Child> {
     const { config, catalogue, log } = this.#options;
     await this.#ending;
+    if (signal.aborted) throw new AppError('unavailable', 'The sandbox was ended.');
     const mine: { child: Child | null } = { child: null };
     const spec = (dataDir: string) => specOf(config, catalogue.models(), dataDir);
-    const child = await Child.start(spawn, spec, {
+    const on: ChildEvents = {
       event: (id, event) => this.#took(id, event),
       gone: (complaint) => {
         if (complaint) log.warn('playground_ended', { complaint });
         this.#gone(mine.child, complaint);
       },
-    }).catch((error: unknown) => {
-      this.#current = null;
+    };
+    const child = await Child.start(spawn, spec, on, signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#current = null;
       throw error;
     });
     mine.child = child;
@@ -188,12 +197,14 @@ export class Playground {
       },
       () => {},
     );
+    this.#rest();
   }
 
   #endChild(): void {
     const current = this.#current;
     this.#current = null;
     if (!current) return;
+    current.ending.abort();
     const over = current.started.then(
       (child) => child.end(),
       () => {},

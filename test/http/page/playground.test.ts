@@ -338,6 +338,7 @@ describe('the child of the playground', () => {
     const app = await startApp({ site: tools() });
     const boss = await site(app);
     await boss.send(PATH, CHAT);
+    // Also while it starts.
     await expect.poll(() => childrenOf(process.pid).length, PATIENCE).toBe(1);
     await app[Symbol.asyncDispose]();
     expect(childrenOf(process.pid)).toEqual([]);
