@@ -36,7 +36,7 @@ describe('the site’s pages about money', () => {
     expect(text).toContain('$5.00');
   });
 
-  it('gives credit for a reason, large sums only when they are said twice', async () => {
+  it('gives credit for a reason, large sums only when they are said twice (A-6)', async () => {
     const at = `/admin/accounts/${account}/grants`;
     expect((await boss.send(at, { amountUsd: '1' })).text).toContain('reason');
     const large = await boss.send(at, { amountUsd: '500', ...because });

@@ -57,7 +57,7 @@ describe('the operator’s site', () => {
     }
   });
 
-  it('takes an operator key and gives a cookie that no script and no other site can use (A-1)', async () => {
+  it('takes an operator key and gives a cookie that no script and no other site can use (A-5)', async () => {
     const { answer, whole, cookie } = await signIn();
     expect([answer.status, answer.headers.get('location')]).toEqual([303, '/admin']);
     expect(whole).toMatch(/; Path=\/admin; HttpOnly; SameSite=Strict; Max-Age=43200$/);
@@ -72,7 +72,7 @@ describe('the operator’s site', () => {
     }
   });
 
-  it('may not be framed, and runs no script but its own (A-4)', async () => {
+  it('may not be framed, and runs no script but its own (A-5)', async () => {
     const { cookie } = await signIn();
     const { headers } = await ask('/admin', { cookie });
     const policy = headers.get('content-security-policy') ?? '';
@@ -82,7 +82,7 @@ describe('the operator’s site', () => {
     expect(headers.get('x-frame-options')).toBe('DENY');
   });
 
-  it('gives a new token at each sign-in, whatever cookie came along (A-3)', async () => {
+  it('gives a new token at each sign-in, whatever cookie came along (A-5)', async () => {
     const planted = `farebox_admin=${'A'.repeat(43)}`;
     const answer = await send('/admin/login', { key: secret }, { cookie: planted });
     const given = answer.headers.get('set-cookie') ?? '';
@@ -91,7 +91,7 @@ describe('the operator’s site', () => {
     expect((await signIn()).cookie).not.toBe((await signIn()).cookie);
   });
 
-  it('refuses forms of other sites (A-2)', async () => {
+  it('refuses forms of other sites (A-4)', async () => {
     const { cookie } = await signIn();
     const csrf = csrfOf(await (await ask('/admin', { cookie })).text());
     const out = (fields: Record<string, string>, headers: Record<string, string>) =>
@@ -106,7 +106,7 @@ describe('the operator’s site', () => {
     expect((await ask('/admin', { cookie })).status).toBe(303);
   });
 
-  it('ends a session with its key, and after twelve hours', async () => {
+  it('ends a session with its key, and after twelve hours (A-5)', async () => {
     const { keys } = app.app.store;
     const made = { type: 'ADMIN', description: '', accountId: HOUSE_ACCOUNT } as const;
     const other = await keys.create(made, { actor: 'test' });
@@ -119,7 +119,7 @@ describe('the operator’s site', () => {
     expect((await ask('/admin', { cookie: mine.cookie })).status).toBe(303);
   });
 
-  it('answers over https or on this machine alone', async () => {
+  it('answers over https or on this machine alone (A-1, A-4)', async () => {
     // What fetch does not let anybody say.
     const away = (more: string) =>
       sendRaw(app.port, `GET /admin/login HTTP/1.1\r\n${more}Connection: close\r\n\r\n`, {
@@ -135,7 +135,7 @@ describe('the operator’s site', () => {
 });
 
 describe('the claim link', () => {
-  it('makes the first operator key once, and is not used up by looking at it (A-5)', async () => {
+  it('makes the first operator key once, and is not used up by looking at it (A-7)', async () => {
     await using app = await startApp({});
     const { sessions } = app.app;
     const first = (await sessions.offerClaim())!;
@@ -160,7 +160,7 @@ describe('the claim link', () => {
     expect(await sessions.offerClaim()).toBeNull();
   });
 
-  it('ends after a day', async () => {
+  it('ends after a day (A-7)', async () => {
     const clock = manualClock();
     await using app = await startApp({ clock });
     const code = (await app.app.sessions.offerClaim())!;
