@@ -35,7 +35,7 @@ export interface HttpServer {
   listen(): Promise<number>;
   /**
    * Takes no new connection and waits for answers under way and for work whose caller has left; after `drainMs` it ends the
-   * connections that are left.
+   * connections that are left, and waits until what they used is charged.
    */
   close(drainMs: number): Promise<void>;
 }
@@ -44,6 +44,8 @@ export interface HttpServer {
 const CHECK_MS = 1_000;
 const KEEP_ALIVE_MS = 75_000;
 const DRAIN_LOOK_MS = 50;
+/** How long what was cut off may take to be charged. */
+const SETTLE_MS = 1_000;
 const DROP_LOG_MS = 10_000;
 
 export function createHttpServer(options: HttpOptions): HttpServer {
@@ -220,4 +222,9 @@ async function drain(server: Server, { work, unused }: UnderWay, drainMs: number
     for (const socket of unused) socket.destroy();
   }
   server.closeAllConnections();
+  // What was cut off is charged before anything that this needs is closed.
+  const settled = performance.now() + SETTLE_MS;
+  while (work.running > 0 && performance.now() < settled) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+  }
 }
