@@ -1,29 +1,31 @@
 /** The composition root: the parts, HTTP in front of them, and how both begin and end. */
-import { isDeepStrictEqual } from 'node:util';
 import type { Sessions } from './auth/sessions.ts';
 import { secp256k1Engine } from './chains/secp256k1.ts';
 import { systemClock } from './clock.ts';
+import type { Reloaded } from './config/changes.ts';
 import type { Config } from './config/config.ts';
-import { AppError } from './errors.ts';
-import { clientIp } from './http/client-ip.ts';
-import { Origins, originsOf } from './http/origins.ts';
+import { liveConfig } from './config/live.ts';
+import { Origins } from './http/origins.ts';
 import type { RouteEntry } from './http/router.ts';
 import { createHttpServer } from './http/server.ts';
 import { type Store } from './ledger/store.ts';
-import { createGuards } from './limits/guards.ts';
 import { type Log, silentLog } from './log.ts';
 import type { MediaStore } from './media/store.ts';
+import { frontOf } from './parts/front.ts';
+import { Gate } from './parts/gate.ts';
+import { createParts, type Overrides, type Parts } from './parts/parts.ts';
+import { atMost, reloads } from './parts/reload.ts';
 import { createSite } from './parts/site.ts';
 import type { Payments } from './payments/payments.ts';
 import type { Payouts } from './payouts/payouts.ts';
 import type { Tasks } from './tasks/tasks.ts';
 import type { Webhooks } from './webhooks/webhooks.ts';
-import { channelsOf, createParts, type Overrides, takeOver } from './parts/parts.ts';
 
 export type { Overrides } from './parts/parts.ts';
 
 export interface App {
-  config: Config;
+  /** In force. */
+  readonly config: Config;
   store: Store;
   payments: Payments;
   payouts: Payouts;
@@ -31,20 +33,23 @@ export interface App {
   webhooks: Webhooks;
   tasks: Tasks;
   /** Every route, with who may call it. */
-  routes: readonly RouteEntry[];
+  readonly routes: readonly RouteEntry[];
   /** Of the operator's site. */
-  pages: readonly Pick<RouteEntry, 'method' | 'path'>[];
+  readonly pages: readonly Pick<RouteEntry, 'method' | 'path'>[];
   /** Who is signed in to the operator's page, and the link by which a new server is claimed. */
   sessions: Sessions;
   /** Where clients dial it; known once it listens. */
   readonly url: string;
+  /** Of the operator's own listener, once it listens; null without one. */
+  readonly adminPort: number | null;
   /** Serves; answers the port. */
   listen(): Promise<number>;
   /**
-   * Takes over models, prices and channels; requests under way keep those that they began with. Answers the other settings that
-   * changed, which a restart takes over. Throws, and changes nothing, where a price cannot be used.
+   * Takes other settings into use. Requests under way end under those that they began with; no connection is closed. Answers what
+   * changed, and what only a restart takes over. Throws, and changes nothing, where a price, a network, DATA_DIR or SANDBOX cannot be
+   * taken over. `actor`: for the log of changes.
    */
-  reload(next: Config): string[];
+  reload(next: Config, actor?: string): Promise<Reloaded>;
   /** Ends what is under way, within the configured time, and closes everything. */
   close(): Promise<void>;
 }
@@ -54,103 +59,67 @@ const RAILS_WAIT_MS = 1_000;
 /** A settlement under way is given that long at the end; the next start takes it up where it was. */
 const SETTLEMENTS_WAIT_MS = 10_000;
 
-export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
-  const { clock = systemClock, log = silentLog } = overrides;
-  const { limits, server, mode, creditUsd } = config;
-  const settings = { limits, server, mode, creditUsd };
+export async function createApp(first: Config, overrides: Overrides = {}): Promise<App> {
+  const { clock = systemClock, log = silentLog, admits } = overrides;
   await using opened = new AsyncDisposableStack();
-  const origins = new Origins();
-  const { store, ways, demoUrl, ...parts } = await createParts(
-    config,
-    { ...overrides, clock, log },
-    { origins, opened },
-  );
-  const { payments, payouts } = parts;
-
-  const { catalogue } = parts;
-  const site = createSite(config, { store, catalogue, clock, log, tools: overrides.site });
-  const gate = { closed: starting() as AppError | null, port: server.port };
-  const http = createHttpServer({
-    ...parts,
-    ...site,
-    clock,
-    log,
-    guards: createGuards(limits, clock),
-    origins,
-    ...settings,
-    clientIp: clientIp(server.trustedProxies),
-    config: config.payments,
-    trustedProxies: server.trustedProxies,
-    port: () => gate.port,
-    closedBecause: () => gate.closed,
-    admits: overrides.admits,
-  });
+  const gate = new Gate(first.server.port, new Origins());
+  const { origins } = gate;
+  const live = liveConfig(first);
+  const parts = await createParts(live, { ...overrides, clock, log }, { origins, opened });
+  const { store, tasks, catalogue } = parts;
+  const site = createSite(live, { store, catalogue, clock, log, tools: overrides.site });
+  const make = (config: Config) => frontOf(config, parts, { clock, log, site, gate });
+  const now = { config: first, front: make(first) };
+  const http = createHttpServer({ config: live, log, admits });
+  http.use(now.front);
 
   let paymentsStarted = Promise.resolve();
   opened.defer(async () => {
-    gate.closed = stopping();
-    parts.tasks.stopWaiting();
-    await Promise.all([
-      http.close(limits.drainMs),
-      parts.tasks.stop(limits.drainMs),
-      site.playground.stop(),
-    ]);
+    gate.close();
+    tasks.stopWaiting();
+    const { drainMs } = live.limits;
+    await Promise.all([http.close(drainMs), tasks.stop(drainMs), site.playground.stop()]);
     await atMost(
       paymentsStarted.then(() => stopPayments(parts)),
       SETTLEMENTS_WAIT_MS,
     );
   });
+  const listen = async () => {
+    gate.listens(await http.listen(), now.config);
+    paymentsStarted = startPayments(parts, log);
+    await atMost(paymentsStarted, RAILS_WAIT_MS);
+    await tasks.start();
+    gate.open();
+    sayListening(now.config, gate, log);
+    return gate.port;
+  };
+  const reload = reloads({ parts, live, now, make, http, gate, log });
   const resources = opened.move();
   return {
-    config,
-    store,
-    payments,
-    payouts,
-    media: parts.media,
-    webhooks: parts.webhooks,
-    tasks: parts.tasks,
-    routes: http.routes,
-    pages: http.pages,
-    sessions: parts.sessions,
+    ...partsOf(parts),
+    get config() {
+      return now.config;
+    },
+    get routes() {
+      return now.front.routes;
+    },
+    get pages() {
+      return now.front.pages;
+    },
     get url() {
       return origins.dialled(undefined);
     },
-    listen: async () => {
-      gate.port = await http.listen();
-      origins.set(originsOf(server, gate.port));
-      paymentsStarted = startPayments(parts, log);
-      await atMost(paymentsStarted, RAILS_WAIT_MS);
-      await parts.tasks.start();
-      const url = origins.dialled(undefined) || null;
-      gate.closed = missing(config, url);
-      sayListening(config, { port: gate.port, url, log });
-      return gate.port;
+    get adminPort() {
+      return gate.admin;
     },
-    reload: (next) => {
-      takeOver({ ...parts, ways }, next, channelsOf(next, demoUrl));
-      return unchangeable(config, next);
-    },
+    listen,
+    reload: (next, actor = 'start') => reload(next, actor),
     close: () => resources.disposeAsync(),
   };
 }
 
-const ONLY_AT_START = [
-  'mode',
-  'server',
-  'dataDir',
-  'logLevel',
-  'secrets',
-  'payments',
-  'siwx',
-  'limits',
-  'creditUsd',
-  'media',
-  'webhooks',
-  'backups',
-] as const satisfies (keyof Config)[];
-
-function unchangeable(config: Config, next: Config): string[] {
-  return ONLY_AT_START.filter((name) => !isDeepStrictEqual(config[name], next[name]));
+function partsOf({ store, payments, payouts, media, webhooks, tasks, sessions }: Parts) {
+  return { store, payments, payouts, media, webhooks, tasks, sessions };
 }
 
 async function startPayments(
@@ -169,40 +138,9 @@ async function stopPayments({ payments, payouts }: Pick<App, 'payments' | 'payou
   await payments.stop();
 }
 
-function sayListening(
-  { mode, origin }: Config,
-  { port, url, log }: { port: number; url: string | null; log: Log },
-): void {
+function sayListening({ mode, origin }: Config, { port, admin, origins }: Gate, log: Log): void {
   for (const note of origin?.notes ?? []) log.warn('config_note', { note });
-  log.info('listening', { port, mode, url, secp256k1: secp256k1Engine() });
-}
-
-async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
-  const timer = Promise.withResolvers<void>();
-  const timeout = setTimeout(timer.resolve, ms);
-  await Promise.race([work, timer.promise]);
-  clearTimeout(timeout);
-}
-
-function starting(): AppError {
-  return new AppError('unavailable', 'The server is starting.', { retryAfterSeconds: 1 });
-}
-
-function stopping(): AppError {
-  return new AppError('unavailable', 'The server is stopping.', { retryAfterSeconds: 5 });
-}
-
-/** Set-up mode: health and the operator's site answer, nothing is sold. */
-function missing({ mode, channels }: Config, url: string | null): AppError | null {
-  if (url === null) {
-    return notConfigured('set PUBLIC_URL to the address that clients dial.');
-  }
-  if (mode === 'sandbox' || channels.length > 0) return null;
-  return notConfigured('it has nothing to sell. Open /admin, or set an upstream key.');
-}
-
-function notConfigured(how: string): AppError {
-  return new AppError('not_configured', `This server is not set up: ${how}`, {
-    retryAfterSeconds: 60,
-  });
+  const url = origins.dialled(undefined) || null;
+  const own = admin === null ? {} : { admin };
+  log.info('listening', { port, ...own, mode, url, secp256k1: secp256k1Engine() });
 }

@@ -25,7 +25,7 @@ export interface MediaEntry {
 const MAX_EARLIER = 20_000;
 
 export class Catalogue {
-  readonly tokenizer: Tokenizer;
+  tokenizer: Tokenizer;
   /** Grows with each reload, for those who keep what they made of the list. */
   revision = 0;
   #entries: Map<string, CatalogueEntry>;
@@ -41,9 +41,10 @@ export class Catalogue {
   }
 
   /** Takes new models and prices, or throws as the constructor does and keeps the old ones. */
-  replace(models: ModelConfig[]): void {
-    const entries = compile(models, this.tokenizer);
+  replace(models: ModelConfig[], tokenizer: Tokenizer = this.tokenizer): void {
+    const entries = compile(models, tokenizer);
     for (const entry of this.#entries.values()) this.#remember(entry);
+    this.tokenizer = tokenizer;
     this.#entries = entries;
     this.#aliases = aliasesOf(entries);
     this.revision += 1;

@@ -52,14 +52,20 @@ const MAX_URL_CHARS = 2_048;
 const MAX_HEADER_BYTES = 16_384;
 
 export class Outbound {
-  readonly #ports: ReadonlySet<number>;
-  readonly #isAllowed: AddressPolicy;
+  #ports: ReadonlySet<number>;
+  #isAllowed: AddressPolicy;
   readonly #lookUp: LookUpName;
 
   constructor({ allowPrivate, ports, lookUp = nameLookUp() }: OutboundOptions) {
     this.#ports = new Set(ports);
     this.#isAllowed = addressPolicy(allowPrivate);
     this.#lookUp = lookUp;
+  }
+
+  /** Other rules for whatever is dialled from now on. */
+  replace({ allowPrivate, ports }: Pick<OutboundOptions, 'allowPrivate' | 'ports'>): void {
+    this.#ports = new Set(ports);
+    this.#isAllowed = addressPolicy(allowPrivate);
   }
 
   /**

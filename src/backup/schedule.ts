@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import type { BackupsConfig, S3Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
@@ -34,7 +35,7 @@ const MAX_COMPLAINT = 500;
 const MAX_PAGES = 100;
 
 export class BackupSchedule {
-  readonly #options: BackupScheduleOptions;
+  #options: BackupScheduleOptions;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #notBeforeMs = 0;
@@ -64,6 +65,15 @@ export class BackupSchedule {
     this.#timer = setInterval(() => void this.look(), LOOK_MS);
     this.#timer.unref();
     void this.look();
+  }
+
+  /** Other settings from now on; a backup that is under way ends as it began. */
+  replace(config: BackupsConfig): void {
+    if (isDeepStrictEqual(config, this.#options.config)) return;
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#options = { ...this.#options, config };
+    this.start();
   }
 
   /** One that is under way is given up by its process's end, and leaves nothing half. */

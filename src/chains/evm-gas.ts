@@ -30,6 +30,19 @@ export interface Sent {
   problem: string | null;
 }
 
+/** Where transactions of one key wait for their turn, and what is known of its next nonce. */
+export interface GasLine {
+  tail: Promise<unknown>;
+  queued: number;
+  nonce: { next: number; atMs: number } | null;
+  /** No transaction of this send may use a lower one: endpoints behind a balancer lag behind one another. */
+  leastNonce: number;
+}
+
+export function newGasLine(): GasLine {
+  return { tail: Promise.resolve(), queued: 0, nonce: null, leastNonce: 0 };
+}
+
 export type StoreTransaction = (transaction: string, rawTransaction: string) => Promise<void>;
 
 export class GasWallet {
@@ -37,18 +50,18 @@ export class GasWallet {
   readonly #account: PrivateKeyAccount;
   readonly #chain: EvmChain;
   readonly #log: Log;
-  #tail: Promise<unknown> = Promise.resolve();
-  #queued = 0;
-  #nonce: { next: number; atMs: number } | null = null;
-  /** No transaction of this send may use a lower one: endpoints behind a balancer lag behind one another. */
-  #leastNonce = 0;
+  readonly #line: GasLine;
   #fees: { value: Fees; atMs: number } | null = null;
 
-  constructor(key: Hex, chain: EvmChain, log: Log) {
+  /** `lines`: of all wallets that there are, so that two of one key stand in one line. */
+  constructor(key: Hex, chain: EvmChain, log: Log, lines = new Map<string, GasLine>()) {
     this.#account = privateKeyToAccount(key);
     this.address = this.#account.address.toLowerCase();
     this.#chain = chain;
     this.#log = log;
+    const name = `${chain.chainId} ${this.address}`;
+    this.#line = lines.get(name) ?? newGasLine();
+    lines.set(name, this.#line);
   }
 
   /** Upper bound of what one settlement costs now, in wei. */
@@ -58,24 +71,26 @@ export class GasWallet {
 
   /** Signs, has the transaction stored, and only then broadcasts it. Waits its turn; throws what `store` or a read throws. */
   send(to: string, data: Hex, store: StoreTransaction): Promise<Sent> {
-    if (this.#queued >= MAX_QUEUED)
+    const line = this.#line;
+    if (line.queued >= MAX_QUEUED)
       return Promise.resolve({ transaction: null, problem: 'gas_wallet_busy' });
-    this.#queued += 1;
-    const turn = this.#tail
+    line.queued += 1;
+    const turn = line.tail
       .then(() => this.#sendNow(to, data, store))
       .finally(() => {
-        this.#queued -= 1;
+        line.queued -= 1;
       });
-    this.#tail = turn.catch(() => {});
+    line.tail = turn.catch(() => {});
     return turn;
   }
 
   /** Asks the chain for the next nonce again: something that was accepted did not arrive. */
   forgetNonce(): void {
-    this.#nonce = null;
+    this.#line.nonce = null;
   }
 
   async #sendNow(to: string, data: Hex, store: StoreTransaction): Promise<Sent> {
+    const line = this.#line;
     let transaction: Hex | null = null;
     let problem = 'send_failed';
     let bumps = 0;
@@ -86,12 +101,12 @@ export class GasWallet {
       await store(transaction, raw);
       const outcome = await this.#chain.broadcast(raw);
       if (outcome === 'accepted') {
-        this.#leastNonce = 0;
-        this.#nonce = { next: nonce + 1, atMs: performance.now() };
+        line.leastNonce = 0;
+        line.nonce = { next: nonce + 1, atMs: performance.now() };
         return { transaction, problem: null };
       }
-      this.#nonce = null;
-      this.#leastNonce = outcome === 'nonce_taken' ? nonce + 1 : 0;
+      line.nonce = null;
+      line.leastNonce = outcome === 'nonce_taken' ? nonce + 1 : 0;
       problem = outcome;
       this.#log.warn('evm_send_failed', { transaction, outcome });
       if (outcome === 'underpriced') bumps += 1;
@@ -117,9 +132,10 @@ export class GasWallet {
   }
 
   async #nextNonce(): Promise<number> {
-    const known = this.#nonce;
+    const line = this.#line;
+    const known = line.nonce;
     if (known && performance.now() - known.atMs < NONCE_FRESH_MS) return known.next;
-    return Math.max(await this.#chain.pendingNonce(this.address), this.#leastNonce);
+    return Math.max(await this.#chain.pendingNonce(this.address), line.leastNonce);
   }
 
   /** Twice the base fee rides out six full blocks in a row. */

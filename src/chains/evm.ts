@@ -63,7 +63,12 @@ export function createEvmRail(network: NetworkConfig, options: RailOptions): Rai
     );
   }
   const { gasKey, treasuryKey } = facilitator;
-  const gas = new GasWallet(privateKey('gas_key', gasKey, network), chain, options.log);
+  const gas = new GasWallet(
+    privateKey('gas_key', gasKey, network),
+    chain,
+    options.log,
+    options.memory?.gasLines,
+  );
   const treasury =
     treasuryKey === undefined
       ? null

@@ -33,13 +33,16 @@ export interface SandboxRail extends Rail {
 /** Opens the book in dataDir. Throws AppError('not_configured') outside of sandbox mode, or when the book cannot be read. */
 export async function createSandboxRail(
   config: NetworkConfig,
-  options: Pick<RailOptions, 'clock' | 'log' | 'dataDir' | 'mode'>,
+  options: Pick<RailOptions, 'clock' | 'log' | 'dataDir' | 'mode' | 'memory'>,
 ): Promise<SandboxRail> {
   if (options.mode !== 'sandbox' || !KNOWN_NETWORKS.get(config.network)?.isTest) {
     throw new AppError('not_configured', 'play money needs SANDBOX=1 and a test network');
   }
   const path = join(options.dataDir, `play-${config.network.replace(':', '-')}.json`);
-  const book = await SandboxBook.open(path).catch((error: unknown) => {
+  const opening = options.memory?.books.get(path) ?? SandboxBook.open(path);
+  options.memory?.books.set(path, opening);
+  const book = await opening.catch((error: unknown) => {
+    options.memory?.books.delete(path);
     throw new AppError('not_configured', `the play chain's book ${path} cannot be read`, {
       cause: error,
     });

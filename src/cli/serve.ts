@@ -10,7 +10,7 @@ import type { Command } from './command.ts';
 import { Shop } from './shop.ts';
 
 export const SERVE_HELP = `farebox serve [--json]
-Serves until SIGTERM or SIGINT, then ends what is under way and exits 0. SIGHUP reads models, prices and channels again. Settings: see README.md and config/example.env.
+Serves until SIGTERM or SIGINT, then ends what is under way and exits 0. SIGHUP reads them again without dropping a request. Settings: see README.md and config/example.env.
   --json    say where it answers as JSON`;
 
 export interface Serving {
@@ -38,14 +38,15 @@ export async function serve(command: Command, onFatal: (error: unknown) => void)
   const { mode } = config;
   const code = await app.sessions.offerClaim();
   // Where nobody runs the shop yet. The link works once, and is in no log line of ours.
-  const claim = code === null ? null : claimUrl(config, port, code);
+  const claim = code === null ? null : claimUrl(config, app.adminPort ?? port, code);
   if (values.json) command.print(JSON.stringify({ url, port, mode, pid: command.pid, claim }));
   else {
     command.print(`Farebox answers at ${url}${mode === 'sandbox' ? ', with play money' : ''}`);
     if (claim !== null) command.print(`Claim it, once and within a day: ${claim}`);
   }
   return {
-    reload: () => void shop.reload(),
+    // What went wrong is in the log.
+    reload: () => void shop.reload('SIGHUP').catch(() => {}),
     close: async () => {
       log.info('stopping');
       await shop.close();
@@ -63,9 +64,9 @@ async function tracesOf({ environment }: Command, log: Log): Promise<Tracing | n
 }
 
 function claimUrl({ server }: Config, port: number, code: string): string {
-  const origin = server.publicUrl?.startsWith('https:')
-    ? server.publicUrl
-    : `http://127.0.0.1:${port}`;
+  const { publicUrl, adminListen } = server;
+  const isPublic = adminListen === null && publicUrl?.startsWith('https:');
+  const origin = isPublic ? publicUrl : `http://127.0.0.1:${port}`;
   return `${origin}/admin/claim/${code}`;
 }
 

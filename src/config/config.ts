@@ -95,6 +95,8 @@ export interface ServerConfig {
   port: number;
   /** Origin without a trailing slash ("https://gw.example.com"); null when PUBLIC_URL is not set. */
   publicUrl: string | null;
+  /** Of the operator's pages, its API and the figures; null: they answer where everything does. */
+  adminListen: { host: string; port: number } | null;
   trustedProxies: string[];
   corsOrigins: string[];
 }

@@ -9,6 +9,7 @@ import type { TaskHttp } from './task-http.ts';
 export interface RawFile {
   server: {
     public_url: string | null;
+    admin_listen: string | null;
     trusted_proxies: (string | undefined)[];
     cors_origins: (string | undefined)[];
   };

@@ -2,7 +2,7 @@
 import type { LimitsConfig, RateTier, ServerConfig, SiwxConfig } from './config.ts';
 import type { Faults, Path } from './fault.ts';
 import type { RawFile, RawTier } from './raw.ts';
-import { isCidr, isHostWithPort, isPublicOrigin, originOf } from './urls.ts';
+import { isCidr, isHostWithPort, isListenHost, isPublicOrigin, originOf } from './urls.ts';
 
 export function readServer(
   raw: RawFile['server'],
@@ -20,6 +20,7 @@ export function readServer(
   return {
     ...listen,
     publicUrl: readPublicUrl(raw.public_url, faults),
+    adminListen: readAdminListen(raw.admin_listen, listen, faults),
     trustedProxies: present(raw.trusted_proxies),
     corsOrigins: present(raw.cors_origins).map((origin) => originOf(origin) ?? origin),
   };
@@ -35,6 +36,26 @@ function readPublicUrl(url: string | null, faults: Faults): string | null {
     faults.add(path, 'must begin with https://; plain http is for loopback only');
   }
   return origin;
+}
+
+function readAdminListen(
+  text: string | null,
+  listen: { port: number },
+  faults: Faults,
+): ServerConfig['adminListen'] {
+  if (text === null) return null;
+  const path = ['server', 'admin_listen'];
+  const { host = '', port = '' } =
+    /^(?<host>\[[^\]]+\]|[^:]+):(?<port>\d{1,5})$/.exec(text)?.groups ?? {};
+  const bare = host.replace(/^\[(.*)\]$/, '$1');
+  if (!isListenHost(bare) || Number(port) > 65_535) {
+    faults.add(path, 'must be an address and a port, like 127.0.0.1:8403 or [::1]:8403');
+    return null;
+  }
+  if (Number(port) === listen.port && listen.port !== 0) {
+    faults.add(path, `must be another port than ${listen.port}, which is everybody's (PORT)`);
+  }
+  return { host: bare, port: Number(port) };
 }
 
 export function checkCidrs(

@@ -10,6 +10,8 @@ import type { Credentials } from './credentials.ts';
 import type { Dialect } from './errors.ts';
 
 export interface State {
+  /** The listener that it came over. */
+  door: 'public' | 'admin';
   requestId: string;
   dialect: Dialect;
   /** The configured origin that the client dialled; the first one when it says something else. */

@@ -20,7 +20,7 @@ import type { Presets } from '../presets.ts';
 import type { Quotes } from '../quotes.ts';
 import type { KeySpending } from '../keys/spending.ts';
 import type { AdminOptions } from './admin/options.ts';
-import { getMetrics } from './admin/metrics.ts';
+import { getMetrics, metricsOfOwnDoor } from './admin/metrics.ts';
 import { adminRoutes } from './admin/routes.ts';
 import { audioShops } from './audio.ts';
 import { countTokens } from './anthropic/count-tokens.ts';
@@ -118,9 +118,9 @@ export function createRouter(given: RouterOptions): Routes {
     router[method](path, ...steps);
     if (right === 'infer' && method === 'post') shops.set(path, inTurn(steps));
   };
-  const serve = (method: Method, path: string, operation: Operation): void => {
+  const serve = (method: Method, path: string, operation: Operation, ...before: Step[]): void => {
     table.push({ method, path, right: operation.right, operation });
-    router[method](path, open, runOperation(options, operation));
+    router[method](path, open, ...before, runOperation(options, operation));
   };
 
   on('get', '/health', null, health);
@@ -129,7 +129,7 @@ export function createRouter(given: RouterOptions): Routes {
   for (const [path, make] of DOCUMENTS) on('get', path, null, open, kept(options, table, make));
   for (const [method, path, step] of publicRoutes(options, table))
     on(method, path, null, open, step);
-  serve('get', '/metrics', getMetrics(options));
+  serve('get', '/metrics', getMetrics(options), metricsOfOwnDoor(options));
 
   for (const [path, step] of modelRoutes(catalogue)) on('get', path, null, open, step);
   on('get', '/media/:id/:token/:name', null, open, mediaFile(options));

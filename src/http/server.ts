@@ -1,38 +1,30 @@
-/** The HTTP server: limits of the edge, the steps that every request passes, and a bounded drain. */
+/** The HTTP server: its listeners, limits of the edge, and a bounded drain. What answers is in front.ts and is exchanged by a reload. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import Koa from 'koa';
-import type { LimitsConfig, ServerConfig } from '../config/config.ts';
+import type { Config, LimitsConfig } from '../config/config.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { ipRanges } from '../ip-ranges.ts';
 import type { Log } from '../log.ts';
-import { cors } from './cors.ts';
+import type { Door } from './doors.ts';
 import { errorAnswer } from './errors.ts';
-import { inTurn, type Step } from './in-turn.ts';
-import type { State } from './request.ts';
-import {
-  createRouter,
-  methodNotAllowed,
-  straight,
-  type RouteEntry,
-  type RouterOptions,
-} from './router.ts';
-import { boundary } from './steps.ts';
-import { withSpans } from './traced.ts';
+import type { Front } from './front.ts';
 
-export interface HttpOptions extends RouterOptions {
-  server: ServerConfig;
+export interface HttpOptions {
+  /** Read at the beginning and by `adjust`. */
+  config: Pick<Config, 'limits' | 'server'>;
+  log: Log;
   /** Whose requests are answered at all; everybody's where it is left out. */
   admits?: ((request: IncomingMessage) => boolean) | undefined;
 }
 
 export interface HttpServer {
-  /** Every route, with who may call it. */
-  routes: readonly RouteEntry[];
-  pages: readonly Pick<RouteEntry, 'method' | 'path'>[];
-  /** Answers the port. */
-  listen(): Promise<number>;
+  /** What answers from now on; requests under way end where they began. Once before `listen`. */
+  use(front: Front): void;
+  /** Takes the limits of the edge as they are now. */
+  adjust(): void;
+  /** `admin`: of the operator's own listener; null without one. */
+  listen(): Promise<{ port: number; admin: number | null }>;
   /**
    * Takes no new connection and waits for answers under way and for work whose caller has left; after `drainMs` it ends the
    * connections that are left, and waits until what they used is charged.
@@ -48,24 +40,20 @@ const DRAIN_LOOK_MS = 50;
 const SETTLE_MS = 1_000;
 const DROP_LOG_MS = 10_000;
 
+/** One address and port, and what is under way there. */
+interface Listener extends UnderWay {
+  server: Server;
+  adjust(): void;
+}
+
 export function createHttpServer(options: HttpOptions): HttpServer {
-  const { limits, log } = options;
+  const { config, log } = options;
   const work = { running: 0 };
-  const app = new Koa<State>();
-  const { router, table, pages, shops } = createRouter(options);
-  const steps = withSpans(
-    inTurn([
-      boundary(options),
-      cors(options.server.corsOrigins),
-      straight(shops),
-      methodNotAllowed(router),
-      router.routes() as Step,
-    ]),
-  );
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  let front: Front | null = null;
+  const answer = async (request: IncomingMessage, response: ServerResponse, door: Door) => {
     work.running += 1;
     try {
-      await steps(app.createContext(request, response), ended);
+      await front?.answer(request, response, door);
     } catch (error) {
       log.error('request_failed', { error });
       response.destroy();
@@ -73,40 +61,76 @@ export function createHttpServer(options: HttpOptions): HttpServer {
       work.running -= 1;
     }
   };
+  const isOwn = config.server.adminListen !== null;
+  const everybodys = createListener(options, work, (...call) => answer(...call, 'public'));
+  const operators = isOwn
+    ? createListener(options, work, (...call) => answer(...call, 'admin'))
+    : null;
+  const all = operators ? [everybodys, operators] : [everybodys];
+  return {
+    use: (next) => {
+      front = next;
+    },
+    adjust: () => {
+      for (const { adjust } of all) adjust();
+    },
+    listen: async () => {
+      const { server } = config;
+      const port = await listen(everybodys.server, server);
+      const { adminListen } = server;
+      const admin = operators && adminListen ? await listen(operators.server, adminListen) : null;
+      return { port, admin };
+    },
+    close: async (drainMs) => {
+      await Promise.all(all.map((one) => drain(one.server, one, drainMs)));
+    },
+  };
+}
+
+function createListener(
+  { config, log, admits }: HttpOptions,
+  work: UnderWay['work'],
+  answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Listener {
   const answers = new WeakMap<Socket, ServerResponse>();
   const unused = new Set<Socket>();
-  const server = createServer(edgeOf(limits), (request, response) => {
+  const server = createServer(edgeOf(config.limits), (request, response) => {
     answers.set(request.socket, response);
     unused.delete(request.socket);
-    if (options.admits?.(request) === false) request.socket.destroy();
-    else void serve(request, response);
+    if (admits?.(request) === false) request.socket.destroy();
+    else void answer(request, response);
   });
   server.on('connection', (socket) => {
     unused.add(socket);
     socket.once('close', () => unused.delete(socket));
   });
-  server.maxConnections = limits.connections;
   server.on('clientError', (error, socket) => {
     refuseBytes(error, socket as Socket, answers.get(socket as Socket));
   });
   const dropped = dropLogger(log);
   server.on('drop', dropped);
-  limitAddresses(server, options, dropped);
-  return {
-    routes: table,
-    pages,
-    listen: () => listen(server, options.server),
-    close: (drainMs) => drain(server, { work, unused }, drainMs),
+  const adjustAddresses = limitAddresses(server, config, dropped);
+  const adjust = () => {
+    Object.assign(server, timesOf(config.limits));
+    server.maxConnections = config.limits.connections;
+    adjustAddresses();
   };
+  adjust();
+  return { server, work, unused, adjust };
 }
 
-const ended = (): Promise<void> => Promise.resolve();
-
-function edgeOf(limits: LimitsConfig) {
+/** Node reads these for each connection anew. */
+function timesOf(limits: LimitsConfig) {
   return {
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
+  };
+}
+
+function edgeOf(limits: LimitsConfig) {
+  return {
+    ...timesOf(limits),
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: true,
@@ -150,21 +174,19 @@ function edgeError(code: string | undefined): [ErrorCode, string] {
   }
 }
 
-/** Connections of one address at once; proxies speak for many. */
+/** Connections of one address at once; proxies speak for many. What it answers takes the settings as they are then. */
 function limitAddresses(
   server: Server,
-  { limits, server: { trustedProxies } }: Pick<HttpOptions, 'limits' | 'server'>,
+  config: Pick<Config, 'limits' | 'server'>,
   dropped: () => void,
-): void {
-  const most = limits.connectionsPerAddress;
-  if (most === Number.MAX_SAFE_INTEGER) return;
-  const isProxy = ipRanges(trustedProxies);
+): () => void {
+  let isProxy: (ip: string) => boolean = () => false;
   const open = new Map<string, number>();
   server.on('connection', (socket) => {
     const address = socket.remoteAddress ?? '';
     if (isProxy(address)) return;
     const count = (open.get(address) ?? 0) + 1;
-    if (count > most) {
+    if (count > config.limits.connectionsPerAddress) {
       dropped();
       socket.destroy();
       return;
@@ -176,6 +198,9 @@ function limitAddresses(
       else open.delete(address);
     });
   });
+  return () => {
+    isProxy = ipRanges(config.server.trustedProxies);
+  };
 }
 
 /** Says at most every ten seconds that connections are turned away. */
@@ -191,7 +216,10 @@ function dropLogger(log: Log): () => void {
   };
 }
 
-async function listen(server: Server, { port, host }: ServerConfig): Promise<number> {
+async function listen(
+  server: Server,
+  { port, host }: { port: number; host: string },
+): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {

@@ -93,7 +93,8 @@ function dialectOf(url: string): Dialect {
   return url.startsWith('/v1/messages') ? 'anthropic' : 'v1';
 }
 
-function notFound(ctx: Context): AppError {
+/** For whatever is not here. */
+export function notFound(ctx: Pick<Context, 'method' | 'path'>): AppError {
   return new AppError('not_found', `There is no ${ctx.method} ${ctx.path.slice(0, 200)} here.`);
 }
 

@@ -31,7 +31,7 @@ const NOT_COUNTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 export class Failures {
-  readonly #config: FailedRequestsConfig;
+  #config: FailedRequestsConfig;
   readonly #counters: Counters;
   readonly #hits: Hits;
 
@@ -39,6 +39,11 @@ export class Failures {
     this.#config = config;
     this.#hits = hits;
     this.#counters = createCounters({ clock, seconds: config.seconds, most: MAX_CALLERS });
+  }
+
+  /** Other limits from now on; what was counted stays counted. */
+  replace(config: FailedRequestsConfig): void {
+    this.#config = config;
   }
 
   /** Throws rate_limited while the caller is to wait. */
@@ -61,7 +66,9 @@ export class Failures {
     const { count, seconds } = this.#config;
     if (count === 0 || !(error instanceof AppError) || NOT_COUNTED.has(error.code)) return;
     const name = principalName(principal);
-    const { consumedPoints } = await this.#counters.penalty(name);
+    const { consumedPoints } = await this.#counters.penalty(name, 1, {
+      customDuration: seconds,
+    });
     if (consumedPoints === count) await this.#counters.set(name, count, seconds);
   }
 }

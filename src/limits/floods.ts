@@ -14,16 +14,18 @@ const MAX_ADDRESSES = 50_000;
 const V6_NETWORK_PARTS = 4;
 
 export class Floods {
-  readonly #most: Record<Flood, number>;
+  #most: Record<Flood, number>;
   readonly #counters: Record<Flood, Counters>;
 
   constructor({ config, clock }: { config: FloodsConfig; clock: Clock }) {
     const create = () => createCounters({ clock, seconds: WINDOW_SECONDS, most: MAX_ADDRESSES });
-    this.#most = {
-      unauthorized: config.unauthorizedPerMinute,
-      paymentRequired: config.paymentRequiredPerMinute,
-    };
+    this.#most = mostOf(config);
     this.#counters = { unauthorized: create(), paymentRequired: create() };
+  }
+
+  /** Other limits from now on; what was counted stays counted. */
+  replace(config: FloodsConfig): void {
+    this.#most = mostOf(config);
   }
 
   /** Throws rate_limited where an address had as many of these answers as it may. */
@@ -40,6 +42,13 @@ export class Floods {
     const { consumedPoints, msBeforeNext } = await this.#counters[flood].penalty(networkOf(ip));
     return consumedPoints > most ? tooMany(flood, msBeforeNext) : null;
   }
+}
+
+function mostOf(config: FloodsConfig): Record<Flood, number> {
+  return {
+    unauthorized: config.unauthorizedPerMinute,
+    paymentRequired: config.paymentRequiredPerMinute,
+  };
 }
 
 function tooMany(flood: Flood, waitMs: number): AppError {

@@ -25,3 +25,13 @@ export function createGuards(
     floods: new Floods({ config: floods, clock }),
   };
 }
+
+/** What is told to whom changes at once; nobody's count begins anew. */
+export function replaceGuards(
+  guards: Guards,
+  { rates, failedRequests, floods }: Pick<LimitsConfig, 'rates' | 'failedRequests' | 'floods'>,
+): void {
+  guards.rates.replace(rates);
+  guards.failures.replace(failedRequests);
+  guards.floods.replace(floods);
+}

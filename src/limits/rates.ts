@@ -115,7 +115,7 @@ type LimitedModel = Pick<ModelConfig, 'id' | 'type' | 'tier'>;
 type Tiers = Record<string, RateTier>;
 
 export class RateLimits {
-  readonly #tiers: Tiers;
+  #tiers: Tiers;
   readonly #clock: Clock;
   readonly #hits: Hits;
   readonly #counters: Counters;
@@ -125,6 +125,11 @@ export class RateLimits {
     this.#clock = clock;
     this.#hits = hits;
     this.#counters = createCounters({ clock, seconds: MINUTE_SECONDS, most: MAX_COUNTERS });
+  }
+
+  /** Other limits from now on; what was counted stays counted. */
+  replace(tiers: Tiers): void {
+    this.#tiers = tiers;
   }
 
   /** Counts one request and sets its tokens aside, or throws RateLimitedError and counts nothing. */
@@ -155,7 +160,7 @@ export class RateLimits {
     };
   }
 
-  /** A tier that came with a reload, and is not known yet, is the usual one of the model's type. */
+  /** One that is not known is the usual one of the model's type. */
   #tierOf({ tier: named, type }: LimitedModel): { name: string; tier: RateTier } {
     const isNamed = named !== undefined && Object.hasOwn(this.#tiers, named);
     const name = isNamed ? named : (TIER_OF[type] ?? type);

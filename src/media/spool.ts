@@ -26,17 +26,12 @@ export interface SpoolLimits {
 
 export class Spool {
   readonly #directory: string;
-  readonly #limits: SpoolLimits;
+  readonly #given: Partial<SpoolLimits> & Pick<SpoolLimits, 'maxBytes'>;
 
-  constructor(
-    directory: string,
-    {
-      maxBytes,
-      keptFreeBytes = KEPT_FREE_BYTES,
-    }: Partial<SpoolLimits> & Pick<SpoolLimits, 'maxBytes'>,
-  ) {
+  /** The limits are read for each file anew. */
+  constructor(directory: string, limits: Partial<SpoolLimits> & Pick<SpoolLimits, 'maxBytes'>) {
     this.#directory = directory;
-    this.#limits = { maxBytes, keptFreeBytes };
+    this.#given = limits;
   }
 
   /** Once, before anything is taken in: what an earlier process did not finish goes. */
@@ -52,7 +47,8 @@ export class Spool {
     const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
       throw asFull(error);
     });
-    return new SpoolFile(path, handle, this.#limits);
+    const { maxBytes, keptFreeBytes = KEPT_FREE_BYTES } = this.#given;
+    return new SpoolFile(path, handle, { maxBytes, keptFreeBytes });
   }
 }
 

@@ -141,6 +141,9 @@ export class MediaStore {
   /** `fill` answers what the server of a link says that it is. */
   async #takeNow(about: About, fill: (file: SpoolFile) => Promise<string>): Promise<StoredMedia> {
     const { spool, stores, config } = this.#options;
+    // Now: both may be others when the bytes are there.
+    const { store } = config;
+    const blobs = stores.get(store)!;
     const id = `med_${randomBytes(ID_BYTES).toString('hex')}`;
     const file = await spool.take(id);
     try {
@@ -149,10 +152,10 @@ export class MediaStore {
       if (spooled.bytes === 0) throw badResult('empty', 'The result is empty.');
       const claimedType = about.claimedType ?? said;
       const contentType = await typeOfResult(file.path, { ...about, claimedType });
-      const name = await stores.get(config.store)!.keep(id, spooled, contentType);
+      const name = await blobs.keep(id, spooled, contentType);
       const { taskId, accountId, index } = about;
       const { bytes, sha256 } = spooled;
-      const place = `${config.store}:${name}`;
+      const place = `${store}:${name}`;
       return { id, taskId, accountId, index, bytes, sha256, contentType, place };
     } finally {
       await file.discard();

@@ -1,6 +1,6 @@
 /** What wants an operator's eye: each with the page where it is looked into. Every question is answered by an index, a bound, or memory. */
 import type { Kysely, SelectQueryBuilder } from 'kysely';
-import type { Rail } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { Clock } from '../clock.ts';
 import type { Mode } from '../config/config.ts';
 import type { Tables } from '../db/tables.ts';
@@ -22,7 +22,7 @@ export interface Concern {
 export interface AttentionOptions {
   /** A connection on which a long statement keeps nobody waiting. */
   reports: Kysely<Tables>;
-  rails: Rail[];
+  rails: Rails;
   switches: ChannelSwitches;
   routing: Routing;
   drift: CostDrift;
@@ -76,13 +76,13 @@ export class Attention {
     const { rails, routing, switches, drift, mode } = this.#options;
     const found: Concern[] = [];
     const say = (tone: Concern['tone'], text: string, to: string) => found.push({ tone, text, to });
-    for (const rail of rails) {
+    for (const rail of rails.list()) {
       const { canSettle, problem, gasLow } = rail.status();
       const { network } = rail;
       if (!canSettle) say('bad', `No payments on ${network}: ${problem}`, '/admin/payments');
       if (gasLow) say('warn', `Gas runs low on ${network}: ${gasLow}`, '/admin/payments');
     }
-    if (mode === 'live' && !rails.length)
+    if (mode === 'live' && !rails.list().length)
       say('bad', 'Nobody can pay yet: no network is set up', '/admin/setup');
     const channels = routing.channels();
     if (!channels.length) say('bad', 'Nothing is sold yet: set the server up', '/admin/setup');

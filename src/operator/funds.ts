@@ -1,5 +1,6 @@
 /** What lies on the chains, beside what is owed: read behind whoever asks, so that no page waits for a chain. */
 import type { Rail } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { fromUsdcUnits, type NanoUsd } from '../money.ts';
@@ -14,13 +15,13 @@ export interface NetworkFunds {
 }
 
 export class Funds {
-  readonly #rails: Rail[];
+  readonly #rails: Rails;
   readonly #clock: Clock;
   readonly #log: Pick<Log, 'warn'>;
   readonly #known = new Map<string, { held: NanoUsd; readAtMs: number }>();
   readonly #askedAt = new Map<string, number>();
 
-  constructor(options: { rails: Rail[]; clock: Clock; log: Pick<Log, 'warn'> }) {
+  constructor(options: { rails: Rails; clock: Clock; log: Pick<Log, 'warn'> }) {
     this.#rails = options.rails;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -29,7 +30,7 @@ export class Funds {
   /** What was read last. Anything older than a minute is read again meanwhile. */
   all(): NetworkFunds[] {
     const nowMs = this.#clock.nowMs();
-    return this.#rails.map((rail) => {
+    return this.#rails.list().map((rail) => {
       const { network } = rail;
       if ((this.#askedAt.get(network) ?? -Infinity) + KEPT_MS <= nowMs)
         void this.#read(rail, nowMs);

@@ -1,6 +1,6 @@
 /** The parts that operators read the shop with, and change it. */
 import type { Operator } from '../auth/operator.ts';
-import type { Rail } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Store } from '../ledger/store.ts';
@@ -21,7 +21,7 @@ import type { createWays } from './ways.ts';
 export interface OperatorPartsOptions {
   store: Store;
   config: Config;
-  rails: Rail[];
+  rails: Rails;
   ways: Awaited<ReturnType<typeof createWays>>;
   requests: RequestCounts;
   upkeep: Upkeep;

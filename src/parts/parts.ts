@@ -1,20 +1,18 @@
-/** Every part of a server below HTTP, built once and in order. */
+/** Every part of a server below HTTP that outlives a reload, built once and in order; what a reload makes anew is in front.ts. */
 import type { IncomingMessage } from 'node:http';
-import { audioPaths } from '../audio/paths.ts';
-import { createSiwx } from '../auth/siwx.ts';
 import { Sessions } from '../auth/sessions.ts';
 import { Web3Keys } from '../auth/web3-key.ts';
 import { Catalogue } from '../catalogue.ts';
-import { contractWalletVerifier } from '../chains/contract-wallet.ts';
-import { createRail } from '../chains/index.ts';
+import { Rails } from '../chains/rails.ts';
 import { Byok } from '../chat/byok.ts';
-import { createChats } from '../chat/chats.ts';
 import { type Clock } from '../clock.ts';
 import type { ChannelConfig, Config } from '../config/config.ts';
+import { takeInto } from '../config/live.ts';
 import { type DemoUpstream, startDemoUpstream } from '../demo-upstream.ts';
 import type { Origins } from '../http/origins.ts';
 import { KeySpending } from '../keys/spending.ts';
 import { openStore, type Store } from '../ledger/store.ts';
+import { createGuards, replaceGuards } from '../limits/guards.ts';
 import { type Log } from '../log.ts';
 import { createMediaParts } from '../media/parts.ts';
 import type { LookUpName } from '../outbound-names.ts';
@@ -55,26 +53,24 @@ export interface Overrides {
 
 export type Parts = Awaited<ReturnType<typeof createParts>>;
 
-/** The catalogue first: it throws, before anything is changed, where a price cannot be used. */
-export function takeOver(
-  {
-    catalogue,
-    presets,
-    ways,
-    mediaWays,
-    byok,
-  }: Pick<Parts, 'catalogue' | 'presets' | 'ways' | 'mediaWays' | 'byok'>,
-  next: Config,
-  channels: ChannelConfig[],
-): void {
-  catalogue.replace(next.models);
+/**
+ * Other settings, all at once. The catalogue first: it throws, before anything is changed, where a price cannot be used. `live`: what the
+ * parts were made with.
+ */
+export function takeOver(parts: Parts, live: Config, next: Config): void {
+  const { catalogue, presets, ways, mediaWays, byok, guards, tasks, results, demoUrl } = parts;
+  catalogue.replace(next.models, next.limits.tokenizer);
+  takeInto(live, next);
   presets.replace(next.presets);
-  ways.replace(channels);
-  mediaWays.retain(channels);
+  ways.replace(channelsOf(next, demoUrl), next.limits);
+  mediaWays.retain(ways.routing.channels());
   byok.replace(next.byok);
+  replaceGuards(guards, next.limits);
+  tasks.replace(next);
+  results.replace(next);
 }
 
-/** Everything below HTTP, in order; what must be closed again is on the stack. */
+/** In order; what must be closed again is on the stack. `config`: see liveConfig. */
 export async function createParts(
   config: Config,
   tools: Tools,
@@ -91,7 +87,7 @@ export async function createParts(
   const channels = channelsOf(config, demoUrl);
   const ways = await createWays({ store, channels, limits, clock, log });
   opened.defer(() => ways.stop());
-  const { routing, upstream, drift } = ways;
+  const { routing } = ways;
   const priceLists = new PriceLists({ ledger, catalogue, clock });
   await priceLists.start();
   const quotes = new Quotes({ priceLists, secret: store.secretFor('quotes'), clock });
@@ -99,8 +95,6 @@ export async function createParts(
   await vault.load();
   const byok = new Byok({ vault, routing, fee: config.byok });
   const money = { ledger, catalogue, quotes, creditUsd };
-  const path = { ...money, byok, routing, upstream, drift, limits, clock, log };
-  const chats = createChats(path);
 
   const { payments, payouts, rails } = await createPayments(config, tools, store);
   const told = { mode, ledger, reports, upkeep: tools.site?.upkeep ?? NO_UPKEEP, clock, log };
@@ -123,16 +117,14 @@ export async function createParts(
   const shop = { ...money, byok, routing, media, webhooks, store, limits, metrics };
   const made = createTaskParts({ ...shop, clock, log });
   opened.defer(() => made.close());
-  const spending = new KeySpending(ledger.read);
   const forHttp = {
     ledger,
     accounts,
     keys,
-    spending,
-    ...signInParts(config, clock, store, origins),
+    ...signInParts(store, clock),
+    spending: new KeySpending(ledger.read),
+    guards: createGuards(limits, clock),
     payments,
-    chats,
-    audio: audioPaths(path),
     catalogue,
     presets: new Presets(config.presets),
     idempotency,
@@ -146,31 +138,33 @@ export async function createParts(
     requests,
     ...usage,
   };
-  return { store, ways, mediaWays: made, demoUrl, payouts, operator, ...forHttp };
+  const rest = { ways, mediaWays: made, results, rails, demoUrl };
+  return { store, payouts, operator, ...rest, ...forHttp };
 }
 
-/** The ways in which wallets and operators sign in. */
-function signInParts({ siwx, payments }: Config, clock: Clock, store: Store, origins: Origins) {
+/** Of operators, and of keys that a wallet signs for. */
+function signInParts(store: Store, clock: Clock) {
   const { ledger, keys } = store;
-  const useNonce = (id: string, expiresAtMs: number) => ledger.useNonce(id, expiresAtMs);
   return {
-    siwx: createSiwx({
-      siwx,
-      origins: origins.list,
-      networks: payments.networks.map(({ network }) => network),
-      useNonce,
-      verifyContractWallet: contractWalletVerifier(payments.networks),
-      clock,
-    }),
     sessions: new Sessions({ ledger, keys, clock, secret: store.secretFor('admin sessions') }),
-    web3Keys: new Web3Keys({ secret: store.secretFor('web3 keys'), clock, useNonce }),
+    web3Keys: new Web3Keys({
+      secret: store.secretFor('web3 keys'),
+      clock,
+      useNonce: nonces(store),
+    }),
   };
+}
+
+/** Takes what a signature may be used with once. */
+export function nonces({ ledger }: Store): (id: string, expiresAtMs: number) => Promise<boolean> {
+  return (id, expiresAtMs) => ledger.useNonce(id, expiresAtMs);
 }
 
 async function createPayments(config: Config, tools: Tools, store: Store) {
   const { clock, log } = tools;
   const { ledger, accounts } = store;
-  const rails = await createRails(config, tools);
+  const { networks } = config.payments;
+  const rails = await Rails.make(networks, railOptions(config, tools));
   const payments = new Payments({
     ledger,
     accounts,
@@ -228,7 +222,6 @@ export function channelsOf({ mode, channels }: Config, demoUrl: string | null): 
   return channels.map((channel) => ({ ...channel, baseUrl: demoUrl }));
 }
 
-function createRails({ payments, dataDir, mode }: Config, { clock, log, fetch }: Tools) {
-  const options = { clock, log, dataDir, mode, ...(fetch && { fetch }) };
-  return Promise.all(payments.networks.map((network) => createRail(network, options)));
+function railOptions({ dataDir, mode }: Config, { clock, log, fetch }: Tools) {
+  return { clock, log, dataDir, mode, ...(fetch && { fetch }) };
 }

@@ -2,6 +2,7 @@
 import type { RunSelf } from '../backup/schedule.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Clock } from '../clock.ts';
+import type { Reloaded } from '../config/changes.ts';
 import type { Config } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Store } from '../ledger/store.ts';
@@ -15,8 +16,8 @@ import { Setup } from '../setup/setup.ts';
 export interface SiteTools {
   environment: Environment;
   cwd: string;
-  /** Takes settings that were saved into use. */
-  apply(): Promise<void>;
+  /** Reads the settings again and takes them into use; `actor`: for the log of changes. Throws, and changes nothing, where they are wrong. */
+  apply(actor: string): Promise<Reloaded>;
   runSelf: RunSelf;
   /** What else the process does; nothing where it is left out. */
   upkeep?: Upkeep;
@@ -36,17 +37,27 @@ export interface SiteParts {
   tools: SiteTools | undefined;
 }
 
-export function createSite(
-  config: Config,
-  { store, catalogue, clock, log, tools }: SiteParts,
-): { setup: Setup; selfTest: SelfTest; playground: Playground } {
+export interface Site {
+  playground: Playground;
+  /** What pages show and do under these settings. */
+  under(config: Config): { setup: Setup; selfTest: SelfTest; playground: Playground };
+}
+
+/** `live`: see liveConfig. */
+export function createSite(live: Config, { store, catalogue, clock, log, tools }: SiteParts): Site {
   const { ledger, masterKey } = store;
-  const { environment = {}, cwd = config.dataDir, apply = null } = tools ?? {};
-  const setup = new Setup({ ledger, masterKey, clock, config, environment, cwd, apply });
+  const { environment = {}, cwd = live.dataDir, apply = null } = tools ?? {};
   const spawn = tools?.spawnSelf ?? null;
   const idleMs = tools?.playgroundIdleMs;
-  const playground = new Playground({ config, catalogue, clock, log, spawn, idleMs });
-  return { setup, selfTest: tools ? () => selfTest(tools.runSelf) : null, playground };
+  const playground = new Playground({ config: live, catalogue, clock, log, spawn, idleMs });
+  return {
+    playground,
+    under: (config) => ({
+      setup: new Setup({ ledger, masterKey, clock, config, environment, cwd, apply }),
+      selfTest: tools ? () => selfTest(tools.runSelf) : null,
+      playground,
+    }),
+  };
 }
 
 /** The demo has a directory, a port and play money of its own. */

@@ -48,7 +48,9 @@ export function createTaskParts({
   const { clock } = options;
   addTaskFigures(metrics, { reports: store.reports, clock });
   const calls = new MediaCalls({
-    maxBytes: limits.upstreamBodyBytes,
+    get maxBytes() {
+      return limits.upstreamBodyBytes;
+    },
     nowMs: () => clock.nowMs(),
   });
   const tasks = new Tasks({

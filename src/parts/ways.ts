@@ -39,9 +39,10 @@ export async function createWays({ store, channels, limits, clock, log }: WaysOp
     await keeper.stop();
     await upstream.close();
   };
-  const replace = (next: ChannelConfig[]) => {
+  const replace = (next: ChannelConfig[], { stickyMs }: LimitsConfig) => {
     routing.replace(next);
-    upstream.retain(next);
+    routing.sticky.replace(stickyMs);
+    upstream.retain(routing.channels());
     drift.clear();
   };
   const forOperator = { switches, routing, traffic, drift, channelUsage };

@@ -6,6 +6,7 @@
 import type { Accounts } from '../accounts.ts';
 import type { Wallet } from '../auth/principal.ts';
 import type { PaymentRequirements, Rail, SignedPayment } from '../chains/chain.ts';
+import type { PaymentsConfig } from '../config/config.ts';
 import type { PaymentRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { Balance } from '../ledger/ledger.ts';
@@ -21,9 +22,16 @@ import { notSettled, type PaymentStatus, statusOf } from './status.ts';
 
 export type { PaymentStatus } from './status.ts';
 
-export interface PaymentsOptions extends Omit<SettlerOptions, 'rails'> {
+export interface PaymentsOptions extends SettlerOptions {
   accounts: Accounts;
-  rails: Rail[];
+}
+
+/** What goes on by itself, whatever settings new payments come under. */
+interface Engine {
+  settler: Settler;
+  reconciler: Reconciler;
+  watch: RailWatch;
+  reread: Reread;
 }
 
 export interface Deposited {
@@ -62,54 +70,65 @@ const FIRST_NETWORKS = ['eip155:8453', 'eip155:84532'];
 
 export class Payments {
   readonly #options: PaymentsOptions;
-  readonly #rails: Map<string, Rail>;
-  readonly #settler: Settler;
-  readonly #reconciler: Reconciler;
-  readonly #watch: RailWatch;
-  readonly #reread: Reread;
+  /** As they were when this was made: a request pays on the network that it was told of. */
+  readonly #rails: readonly Rail[];
+  readonly #engine: Engine;
 
-  constructor(options: PaymentsOptions) {
+  constructor(options: PaymentsOptions, engine: Engine = engineOf(options)) {
     this.#options = options;
-    this.#rails = new Map(options.rails.map((rail) => [rail.network, rail]));
-    const rails = this.#rails;
-    this.#settler = new Settler({ ...options, rails });
-    this.#reconciler = new Reconciler({ ...options, rails, settler: this.#settler });
-    this.#watch = new RailWatch(options);
-    this.#reread = new Reread(options);
+    this.#rails = options.rails.list();
+    this.#engine = engine;
+  }
+
+  /** For requests from now on: the rails in use and these amounts. What is under way goes on, here and there. */
+  under(config: PaymentsConfig): Payments {
+    return new Payments({ ...this.#options, config }, this.#engine);
+  }
+
+  /** Rails that came into use: payments that wait for their chain are taken up. */
+  async takeUp(added: readonly Rail[]): Promise<void> {
+    await this.#engine.reconciler.takeUp(added);
+  }
+
+  /** Asks rails how they stand. */
+  look(rails: readonly Rail[]): Promise<void> {
+    return this.#engine.watch.look(rails);
   }
 
   /** Takes up what an earlier process left open, asks every rail how it stands, and goes on doing both. */
   async start(): Promise<void> {
-    await this.#reconciler.start();
-    await this.#watch.start();
-    await this.#reread.start();
+    const { reconciler, watch, reread } = this.#engine;
+    await reconciler.start();
+    await watch.start();
+    await reread.start();
   }
 
   /** Waits a little for settlements under way. Nothing is lost when they take longer. */
   async stop(): Promise<void> {
-    this.#watch.stop();
+    const { settler, reconciler, watch, reread } = this.#engine;
+    watch.stop();
     await Promise.all([
-      within(this.#reread.stop(), STOP_WITHIN_MS),
-      this.#reconciler.stop(STOP_WITHIN_MS),
-      this.#settler.inFlight.idle(STOP_WITHIN_MS),
+      within(reread.stop(), STOP_WITHIN_MS),
+      reconciler.stop(STOP_WITHIN_MS),
+      settler.inFlight.idle(STOP_WITHIN_MS),
     ]);
-    await Promise.all(this.#options.rails.map((rail) => rail.close()));
+    await this.#options.rails.close();
   }
 
   /** One sweep of the reconciler; answers how many payments it looked at. */
   reconcile(): Promise<number> {
-    return this.#reconciler.sweep();
+    return this.#engine.reconciler.sweep();
   }
 
   /** Whether any network is set up to pay on, in order or not. */
   get isOffered(): boolean {
-    return this.#rails.size > 0;
+    return this.#rails.length > 0;
   }
 
   /** What can be paid now for `amount`, Base first, then other EVM networks. */
   requirements(amount: NanoUsd): PaymentRequirements[] {
     const units = toUsdcUnits(amount);
-    return this.#options.rails
+    return this.#rails
       .filter((rail) => rail.status().canSettle)
       .toSorted((a, b) => rank(a) - rank(b))
       .map((rail) => rail.requirements(units));
@@ -145,9 +164,9 @@ export class Payments {
   }
 
   #rail(network: string): Rail {
-    const rail = this.#rails.get(network);
+    const rail = this.#rails.find((one) => one.network === network);
     if (rail) return rail;
-    const supported = [...this.#rails.keys()];
+    const supported = this.#rails.map((one) => one.network);
     throw new AppError(
       'invalid_payment',
       `network: payments are taken on ${supported.join(', ') || 'no network'}.`,
@@ -163,8 +182,9 @@ export class Payments {
   async deposit(header: PaymentHeader, options: DepositOptions = {}): Promise<Deposited> {
     const row = await this.#takeIn(header, options);
     if (row.state === 'settled') return this.#answer({ row, message: null }, true);
-    const isJoined = this.#settler.inFlight.get(row.id) !== null;
-    const running = this.#settler.advance(row, 'caller');
+    const { settler } = this.#engine;
+    const isJoined = settler.inFlight.get(row.id) !== null;
+    const running = settler.advance(row, 'caller');
     const outcome = running && (await within(running, ANSWER_WITHIN_MS));
     return this.#answer(outcome ?? { row, message: null }, isJoined);
   }
@@ -244,6 +264,16 @@ export class Payments {
     }
     return statusOf(row);
   }
+}
+
+function engineOf(options: PaymentsOptions): Engine {
+  const settler = new Settler(options);
+  return {
+    settler,
+    reconciler: new Reconciler({ ...options, settler }),
+    watch: new RailWatch(options),
+    reread: new Reread(options),
+  };
 }
 
 /** A contract wallet may have the address of somebody else's key pair. */

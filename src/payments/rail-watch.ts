@@ -1,5 +1,6 @@
 /** Keeps the rails' word on whether they can settle fresh: what cannot be settled is not asked for. */
 import type { Rail } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { Log } from '../log.ts';
 
 /** A rail that cannot settle is asked again at every look, one that can at every tenth. */
@@ -7,14 +8,14 @@ const LOOK_MS = 30_000;
 const LOOKS_PER_REFRESH = 10;
 
 export class RailWatch {
-  readonly #rails: Rail[];
+  readonly #rails: Rails;
   readonly #log: Log;
   readonly #problems = new Map<string, string | null>();
   #timer: NodeJS.Timeout | null = null;
   #isLooking = false;
   #looks = 0;
 
-  constructor({ rails, log }: { rails: Rail[]; log: Log }) {
+  constructor({ rails, log }: { rails: Rails; log: Log }) {
     this.#rails = rails;
     this.#log = log;
   }
@@ -24,7 +25,12 @@ export class RailWatch {
       this.#look().catch((error: unknown) => this.#log.error('rail_refresh_failed', { error }));
     }, LOOK_MS);
     this.#timer.unref();
-    await Promise.all(this.#rails.map((rail) => this.#refresh(rail)));
+    await this.look(this.#rails.list());
+  }
+
+  /** Asks these now, said like any other look. */
+  async look(rails: readonly Rail[]): Promise<void> {
+    await Promise.all(rails.map((rail) => this.#refresh(rail)));
   }
 
   stop(): void {
@@ -37,8 +43,8 @@ export class RailWatch {
     this.#isLooking = true;
     this.#looks += 1;
     const isFull = this.#looks % LOOKS_PER_REFRESH === 0;
-    const due = this.#rails.filter((rail) => isFull || !rail.status().canSettle);
-    await Promise.all(due.map((rail) => this.#refresh(rail))).finally(() => {
+    const due = this.#rails.list().filter((rail) => isFull || !rail.status().canSettle);
+    await this.look(due).finally(() => {
       this.#isLooking = false;
     });
   }

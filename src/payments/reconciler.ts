@@ -1,5 +1,6 @@
 /** Asks about payments whose outcome is not known, and about credited ones until they are final. */
 import type { Rail } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { Clock } from '../clock.ts';
 import type { PaymentRow } from '../db/tables.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -20,7 +21,7 @@ import type { Settler } from './settler.ts';
 
 export interface ReconcilerOptions {
   ledger: Ledger;
-  rails: Map<string, Rail>;
+  rails: Rails;
   settler: Settler;
   clock: Clock;
   log: Log;
@@ -45,15 +46,19 @@ export class Reconciler {
 
   /** Takes up what an earlier process left, at once, and goes on by itself. */
   async start(): Promise<void> {
-    const { ledger, rails } = this.#options;
-    const withChain = [...rails.values()].filter(({ canLookUp }) => canLookUp);
-    await takeUp(
-      ledger,
-      withChain.map(({ network }) => network),
-    );
+    await this.takeUp(this.#options.rails.list());
     this.#beat();
     this.#timer = setInterval(() => this.#beat(), SWEEP_MS);
     this.#timer.unref();
+  }
+
+  /** What waits for a chain that can be asked now. */
+  async takeUp(rails: readonly Pick<Rail, 'network' | 'canLookUp'>[]): Promise<void> {
+    const withChain = rails.filter(({ canLookUp }) => canLookUp);
+    await takeUp(
+      this.#options.ledger,
+      withChain.map(({ network }) => network),
+    );
   }
 
   #beat(): void {

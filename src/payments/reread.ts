@@ -2,7 +2,8 @@
  * After a restore: the database knows nothing of payments that were made since its backup, but the chain does. They are read there and
  * each is credited once, under the identity that its payer signed; the same payment sent again is then answered as credited.
  */
-import type { FoundPayment, Rail } from '../chains/chain.ts';
+import type { FoundPayment } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { PaymentsConfig } from '../config/config.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
@@ -19,7 +20,7 @@ export interface RereadOptions {
   config: PaymentsConfig;
   log: Log;
   box: SecretBox;
-  rails: readonly Rail[];
+  rails: Rails;
 }
 
 /** A chain that could not be read is asked again. */
@@ -76,7 +77,7 @@ export class Reread {
   async #readOne(key: string, sinceMs: number): Promise<boolean> {
     const { ledger, log, rails } = this.#options;
     const network = key.slice(REREAD_PREFIX.length);
-    const rail = rails.find((candidate) => candidate.network === network);
+    const rail = rails.toEnd(network);
     try {
       if (!rail?.paymentsSince) throw new Error('there is no chain to read on this network');
       const credited = await readNetwork(this.#options, rail.paymentsSince(sinceMs));

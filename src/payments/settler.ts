@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Evidence, Rail } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { Clock } from '../clock.ts';
 import type { PaymentsConfig } from '../config/config.ts';
 import type { PaymentRow } from '../db/tables.ts';
@@ -26,8 +27,7 @@ import { paymentById, rawTransactionOf, storedPayment, validUntil } from './rows
 
 export interface SettlerOptions {
   ledger: Ledger;
-  /** By network. */
-  rails: Map<string, Rail>;
+  rails: Rails;
   config: PaymentsConfig;
   clock: Clock;
   log: Log;
@@ -76,7 +76,7 @@ export class Settler {
 
   async #advance(id: string, asker: 'caller' | 'reconciler'): Promise<Outcome> {
     const row = await this.#read(id);
-    const rail = this.#options.rails.get(row.network);
+    const rail = this.#options.rails.toEnd(row.network, row.pay_to);
     const isNews = row.state === 'failed' || (row.state === 'received' && asker === 'caller');
     if (isNews) return rail ? this.#handOn(row, rail, asker) : { row, message: null };
     if (row.state === 'reversed') await this.#sayIfBack(row);
@@ -127,7 +127,7 @@ export class Settler {
     const pollMs = inlineWaitMs / INLINE_POLLS;
     const deadline = performance.now() + inlineWaitMs;
     let evidence: Evidence = first;
-    if (asker === 'caller' && rails.get(row.network)?.canLookUp) {
+    if (asker === 'caller' && rails.toEnd(row.network)?.canLookUp) {
       while (evidence.state === 'unknown' && performance.now() + pollMs < deadline) {
         await sleep(pollMs);
         const look = this.look(await this.#read(row.id));
@@ -137,9 +137,9 @@ export class Settler {
     return this.#conclude(row, evidence);
   }
 
-  /** What the chain says now. A network that is no longer configured is unknown. */
+  /** What the chain says now. A network that was not configured in this process is unknown. */
   look(row: PaymentRow): Promise<Evidence> {
-    const rail = this.#options.rails.get(row.network);
+    const rail = this.#options.rails.toEnd(row.network);
     const transaction = row.transaction_id;
     if (!rail) {
       return Promise.resolve({ state: 'unknown', reason: 'network_not_configured', transaction });

@@ -5,7 +5,7 @@
 import { audit } from '../audit.ts';
 import { type Operator, operatorName } from '../auth/operator.ts';
 import { principalName, type WalletPrincipal } from '../auth/principal.ts';
-import type { Rail } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { Clock } from '../clock.ts';
 import type { PayoutRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
@@ -35,7 +35,7 @@ import { PayoutSender } from './sender.ts';
 
 export interface PayoutsOptions {
   ledger: Ledger;
-  rails: Rail[];
+  rails: Rails;
   clock: Clock;
   log: Log;
 }
@@ -48,15 +48,13 @@ const STOP_WITHIN_MS = 8_000;
 
 export class Payouts {
   readonly #options: PayoutsOptions;
-  readonly #rails: Map<string, Rail>;
   readonly #sender: PayoutSender;
   #timer: NodeJS.Timeout | null = null;
   #reading: Promise<unknown> | null = null;
 
   constructor(options: PayoutsOptions) {
     this.#options = options;
-    this.#rails = new Map(options.rails.map((rail) => [rail.network, rail]));
-    this.#sender = new PayoutSender({ ...options, rails: this.#rails });
+    this.#sender = new PayoutSender(options);
   }
 
   /**
@@ -69,7 +67,7 @@ export class Payouts {
   ): Promise<PayoutRow> {
     const { wallet, accountId } = principal;
     if (accountId === null) throw new AppError('not_found', 'This wallet has paid nothing in.');
-    const rail = railFor(this.#options.rails, wallet, wanted.network);
+    const rail = railFor(this.#options.rails.list(), wallet, wanted.network);
     const askedBy = principalName(principal);
     return this.#options.ledger.write(async (tx) => {
       await requireActive(tx, accountId);
@@ -104,7 +102,7 @@ export class Payouts {
     const actor = operatorName(by);
     const { accountId, amount, method, reason } = payout;
     const wallet = await ownerOf(this.#options.ledger.read, accountId);
-    const rail = railFor(this.#options.rails, wallet, payout.network);
+    const rail = railFor(this.#options.rails.list(), wallet, payout.network);
     requireMethod(rail, method);
     const row = await this.#options.ledger.write(async (tx) => {
       const { network, asset } = rail;
@@ -134,7 +132,7 @@ export class Payouts {
   ): Promise<PayoutRow> {
     const actor = operatorName(by);
     const seen = await requirePayout(this.#options.ledger.read, id);
-    const rail = this.#rails.get(seen.network);
+    const rail = this.#options.rails.get(seen.network);
     if (!rail) throw new AppError('not_configured', `${seen.network} is not set up any more.`);
     requireMethod(rail, method);
     const row = await this.#options.ledger.write(async (tx) => {
@@ -162,7 +160,7 @@ export class Payouts {
     const actor = operatorName(by);
     const { ledger } = this.#options;
     const seen = await requirePayout(ledger.read, id);
-    const rail = this.#rails.get(seen.network);
+    const rail = this.#options.rails.toEnd(seen.network);
     if (!rail?.canLookUp) {
       throw new AppError('not_configured', `${seen.network}: no rpc_url shows what was sent.`);
     }

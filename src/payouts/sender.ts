@@ -3,6 +3,7 @@
  * asks for it; every step begins from the row, so that a new process goes on where the last one stopped.
  */
 import type { Evidence, Rail, SignedPayment } from '../chains/chain.ts';
+import type { Rails } from '../chains/rails.ts';
 import type { PayoutRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -23,8 +24,7 @@ import { requirePayout } from './rows.ts';
 
 export interface SenderOptions {
   ledger: Ledger;
-  /** By network. */
-  rails: Map<string, Rail>;
+  rails: Rails;
   log: Log;
 }
 
@@ -119,7 +119,7 @@ export class PayoutSender {
 
   async #look(row: PayoutRow): Promise<PayoutRow> {
     const evidence = await this.look(row);
-    const rail = this.#options.rails.get(row.network);
+    const rail = this.#options.rails.toEnd(row.network);
     const isLost = evidence.state === 'unknown' && NOT_THERE.has(evidence.reason);
     if (!isLost || !rail || row.payment === null || row.looks < LOOKS_BEFORE_RESUBMIT) {
       return this.#conclude(row.id, evidence);
@@ -130,7 +130,7 @@ export class PayoutSender {
 
   /** What the chain says now. */
   look(row: PayoutRow): Promise<Evidence> {
-    const rail = this.#options.rails.get(row.network);
+    const rail = this.#options.rails.toEnd(row.network);
     const transaction = row.transaction_id;
     if (!rail || transaction === null) {
       return Promise.resolve({ state: 'unknown', reason: 'network_not_configured', transaction });

@@ -1,4 +1,5 @@
 /** Which channels serve a model, best first: by group, priority, then chance in the share of their weights; the unfit left out. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import type { ChannelConfig, CostConfig, ModelConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -73,9 +74,17 @@ export class Routing {
     this.#channels = byId(channels);
   }
 
-  /** A reload: what is known of a channel's health stays where it leads to the same server. */
-  replace(channels: ChannelConfig[]): void {
-    const next = byId(channels);
+  /**
+   * A reload: what is known of a channel's health stays where it leads to the same server. A channel that did not change stays the very
+   * same, with its connections and those that wait for them.
+   */
+  replace(channels: readonly ChannelConfig[]): void {
+    const next = byId(
+      channels.map((channel) => {
+        const old = this.#channels.get(channel.id);
+        return old && isDeepStrictEqual(old, channel) ? old : channel;
+      }),
+    );
     for (const key of this.#breakers.keys()) {
       const id = key.slice(0, key.indexOf(' '));
       if (next.get(id)?.baseUrl !== this.#channels.get(id)?.baseUrl) this.#breakers.delete(key);

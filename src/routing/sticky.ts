@@ -25,11 +25,18 @@ export interface StickyOptions {
 
 export class Sticky {
   readonly #options: StickyOptions;
+  #stickyMs: number;
   /** The least recently used first. */
   readonly #last = new Map<string, { channelId: string; untilMs: number }>();
 
   constructor(options: StickyOptions) {
     this.#options = options;
+    this.#stickyMs = options.stickyMs;
+  }
+
+  /** Another time for which a cache is taken to last. */
+  replace(stickyMs: number): void {
+    this.#stickyMs = stickyMs;
   }
 
   /** Names the beginning of a request; null where nothing is to be kept together. */
@@ -38,7 +45,7 @@ export class Sticky {
     model: string,
     { body, members }: Pick<ChatRequest, 'body' | 'members'>,
   ): string | null {
-    if (this.#options.stickyMs === 0 || accountId === null) return null;
+    if (this.#stickyMs === 0 || accountId === null) return null;
     const ranges = PROMPTS.flatMap((name) => members.get(name) ?? []);
     let left = TOLD_BY_BYTES;
     let bytes = 0;
@@ -72,7 +79,7 @@ export class Sticky {
     this.#last.delete(key);
     this.#last.set(key, {
       channelId,
-      untilMs: this.#options.clock.nowMs() + this.#options.stickyMs,
+      untilMs: this.#options.clock.nowMs() + this.#stickyMs,
     });
     if (this.#last.size <= MOST) return;
     const [oldest] = this.#last.keys();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { audit } from '../audit.ts';
 import { type Operator, operatorName } from '../auth/operator.ts';
 import type { Clock } from '../clock.ts';
+import type { Reloaded } from '../config/changes.ts';
 import type { Config } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
 import { checkPayments } from '../doctor/payments.ts';
@@ -24,8 +25,8 @@ export interface SetupOptions {
   config: Config;
   environment: Environment;
   cwd: string;
-  /** Takes what was saved into use; null where this process cannot. */
-  apply: (() => Promise<void>) | null;
+  /** Reads the settings again and takes them into use; null where this process cannot. */
+  apply: ((actor: string) => Promise<Reloaded>) | null;
 }
 
 export interface Checked {
@@ -52,7 +53,7 @@ export class Setup {
     if (config.mode === 'sandbox')
       return 'This is the sandbox: it has an upstream and play money of its own.';
     if (config.origin?.isFileFixed) {
-      return `FAREBOX_CONFIG names ${config.origin.file}: settings are changed there, and taken over with SIGHUP.`;
+      return `FAREBOX_CONFIG names ${config.origin.file}: settings are changed there, and taken over with SIGHUP or with “Read the settings file again” on the page Settings.`;
     }
     return null;
   }
@@ -84,9 +85,13 @@ export class Setup {
     await writeWhole(join(config.dataDir, SETTINGS_FILE), text);
   }
 
-  /** Takes what was saved into use, once the answer to whoever asked is out. */
-  get apply(): (() => Promise<void>) | null {
-    return this.#options.apply;
+  /**
+   * Reads the settings again and takes them into use. Null where this process cannot; throws ConfigError, which lists every fault, or
+   * AppError, where they are wrong, and changes nothing.
+   */
+  async apply(who: Operator): Promise<Reloaded | null> {
+    const { apply } = this.#options;
+    return apply ? apply(operatorName(who)) : null;
   }
 }
 

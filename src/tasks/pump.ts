@@ -180,7 +180,7 @@ export class Pump {
     const taken = await takeQueued(tools, row, route);
     // Cancelled a moment ago.
     if (!taken) return true;
-    tools.slots.take(route.channel.id, row.id);
+    tools.slots.take(route.channel.id, row.id, route.channel);
     this.#work(this.#starts, taken, 'start task', () =>
       handOn(tools, taken, route, this.#stopped.signal),
     );

@@ -114,6 +114,11 @@ export class Tasks implements TaskService {
     await this.#pump.stop(ms);
   }
 
+  /** What one credit is worth from now on. */
+  replace({ creditUsd }: Pick<TasksOptions, 'creditUsd'>): void {
+    this.#tools.creditUsd = creditUsd;
+  }
+
   /** See Pump.tick. */
   tick(): Promise<number> {
     return this.#pump.tick();

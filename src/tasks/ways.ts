@@ -50,9 +50,18 @@ export interface Way {
   keyed: ChannelConfig;
 }
 
-/** Of a task that has a channel; null where that, or the key that it was over, is not there any more. */
-export async function wayOf({ routing, byok }: TaskTools, row: TaskRow): Promise<Way | null> {
-  const channel = routing.channels().find(({ id }) => id === row.channel_id);
+/**
+ * Of a task that has a channel; null where that, or the key that it was over, is not there any more. A task that was begun at one server
+ * is looked after there, also when its channel has left the settings or leads to another one; else as the settings are now.
+ */
+export async function wayOf(
+  { routing, byok, slots }: TaskTools,
+  row: TaskRow,
+): Promise<Way | null> {
+  const now = routing.channels().find(({ id }) => id === row.channel_id);
+  const begun = slots.channelOf(row.channel_id, row.id);
+  const isSame = now?.provider === begun?.provider && now?.baseUrl === begun?.baseUrl;
+  const channel = begun && !isSame ? begun : now;
   if (!channel) return null;
   if (readPriced(row.priced).fee === null) return { channel, keyed: channel };
   const keys = await byok.keysOf(row.account_id);

@@ -133,7 +133,7 @@ describe('a request over a key of its owner', () => {
     await stored(owner, 'acme', newKey());
     await owner.chat();
     expect(await owner.left()).toBe(DOLLAR - PRICE);
-    app.app.reload({ ...app.app.config, byok: { percent: '0', perRequest: parseUsd('0') } });
+    await app.app.reload({ ...app.app.config, byok: { percent: '0', perRequest: parseUsd('0') } });
     await owner.chat();
     expect(await owner.left()).toBe(DOLLAR - PRICE);
   });

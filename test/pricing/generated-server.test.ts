@@ -290,7 +290,7 @@ it('charges under a quote at most what it said, though all is a hundred times as
       price: price.from ? { ...price, max_usd: '75' } : { ...price, markup: '100' },
     };
   });
-  app.app.reload({ ...app.app.config, models: modelsOf(dearer) });
+  await app.app.reload({ ...app.app.config, models: modelsOf(dearer) });
   let isDearer = 0;
   for (const { sample, told } of samples) {
     if ((await estimated(sample)).maxNano > 10 * told.maxNano) isDearer++;

@@ -3,6 +3,7 @@ import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { Rails } from '../../src/chains/rails.ts';
 import type { PayoutRow } from '../../src/db/tables.ts';
 import { parseUsd } from '../../src/money.ts';
 import { Payouts } from '../../src/payouts/payouts.ts';
@@ -41,7 +42,7 @@ function deskOf(till: Till): Desk {
     warn: keep('warn'),
     error: keep('error'),
   };
-  const payouts = new Payouts({ ledger, rails, clock, log });
+  const payouts = new Payouts({ ledger, rails: new Rails(rails), clock, log });
   return {
     till,
     payouts,

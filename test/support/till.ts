@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import type { Rail } from '../../src/chains/chain.ts';
 import { createRail } from '../../src/chains/index.ts';
+import { Rails } from '../../src/chains/rails.ts';
 import type { Clock } from '../../src/clock.ts';
 import type { NetworkConfig, PaymentsConfig } from '../../src/config/config.ts';
 import { AppError } from '../../src/errors.ts';
@@ -76,7 +77,7 @@ export async function openTill(options: TillOptions): Promise<Till> {
   const payments = new Payments({
     ledger,
     accounts,
-    rails,
+    rails: new Rails(rails),
     config: { ...paymentsConfig(options.networks), ...options.config },
     clock,
     log,

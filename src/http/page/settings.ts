@@ -1,8 +1,10 @@
 /** The settings in force, no secret among them, and the button that takes the file over again. */
 import { describeConfig } from '../../config/describe.ts';
+import { ConfigError } from '../../config/fault.ts';
 import { AppError } from '../../errors.ts';
 import { html, type Html } from './html.ts';
 import { form, type FormAnswer, page } from './page.ts';
+import { whatChanged } from './reloaded.ts';
 import type { SetupPageOptions } from './setup.ts';
 
 const PATH = '/admin/settings';
@@ -37,7 +39,7 @@ export function settingsPage(options: SetupPageOptions) {
           <div class="row">
             <form method="post" action="/admin/settings/reload">
               <input type="hidden" name="csrf" value="${session.csrf}" />
-              <button>Read the file again</button>
+              <button>Read the settings file again</button>
             </form>
             <a href="/admin/setup">Set up anew</a> <a href="/admin/self-test">Self-test</a>
           </div>
@@ -47,17 +49,29 @@ export function settingsPage(options: SetupPageOptions) {
   });
 }
 
-/** POST /admin/settings/reload: what SIGHUP does, and a restart inside the process where that takes one. */
+/** POST /admin/settings/reload: what SIGHUP does. */
 export function reloadSettings(options: SetupPageOptions) {
-  return form(options, ({ ctx }): Promise<FormAnswer> => {
-    const { apply } = options.setup;
-    if (!apply)
-      throw new AppError('state_conflict', 'This process cannot read its settings again.');
-    ctx.res.once('close', () => void apply());
-    const notice =
-      'The file is being read. Where it is wrong the old settings stay, and the log says why.';
-    return Promise.resolve({ to: PATH, notice });
+  return form(options, async ({ operator }): Promise<FormAnswer> => {
+    try {
+      const reloaded = await options.setup.apply(operator);
+      if (!reloaded)
+        throw new AppError('state_conflict', 'This process cannot read its settings again.');
+      const main = html`${whatChanged(reloaded)}
+        <p><a href="${PATH}">To the settings</a></p>`;
+      return { title: 'The settings were read', path: PATH, main };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return { title: 'Nothing was changed', path: PATH, main: faultsOf(error) };
+    }
   });
+}
+
+function faultsOf({ faults }: ConfigError): Html {
+  return html`<p>The settings have faults. The server goes on with those that it had.</p>
+    <ul class="attention" role="alert">
+      ${faults.map(({ path, message }) => html`<li class="bad">${path}: ${message}</li>`)}
+    </ul>
+    <p><a href="${PATH}">To the settings</a></p>`;
 }
 
 function section(name: string, value: unknown): Html {

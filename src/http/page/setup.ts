@@ -1,5 +1,6 @@
 /** The set-up page: three things, looked at live before they are saved. Secrets are never shown again. */
 import type { Operator } from '../../auth/operator.ts';
+import type { Reloaded } from '../../config/changes.ts';
 import { ConfigError } from '../../config/fault.ts';
 import { AppError } from '../../errors.ts';
 import {
@@ -12,6 +13,7 @@ import {
 import type { SelfTest } from '../../parts/site.ts';
 import type { Checked, Setup } from '../../setup/setup.ts';
 import { html, type Html } from './html.ts';
+import { whatChanged } from './reloaded.ts';
 import { form, type FormAnswer, isPart, page, type PageCall, type PageOptions } from './page.ts';
 import { badge, choices, field, select } from './pieces.ts';
 
@@ -57,10 +59,8 @@ export function saveSetup(options: SetupPageOptions) {
     }
     if (!checked.isGood) return again(call, answers, found(checked));
     await setup.save(call.operator satisfies Operator, checked.draft);
-    const { apply } = setup;
-    // After this answer is out: the server takes a new breath then.
-    if (apply) call.ctx.res.once('close', () => void apply());
-    return { title: 'Saved', path: PATH, main: saved(checked, apply !== null) };
+    const reloaded = await setup.apply(call.operator);
+    return { title: 'Saved', path: PATH, main: saved(checked, reloaded) };
   });
 }
 
@@ -190,16 +190,12 @@ function found({ findings, draft }: Checked): Html {
   </ul>`;
 }
 
-function saved(checked: Checked, isApplied: boolean): Html {
+function saved(checked: Checked, reloaded: Reloaded | null): Html {
   return html`<p>
       ${checked.draft.config.models.length} models are for sale.
-      ${
-        isApplied
-          ? 'The settings are being taken into use; this takes a few seconds.'
-          : 'Restart the server to take the settings into use.'
-      }
+      ${reloaded ? 'The settings are in use.' : 'Restart the server to take the settings into use.'}
     </p>
-    ${found(checked)}
+    ${reloaded && whatChanged(reloaded)} ${found(checked)}
     <p><a href="/admin/self-test">Try it out: a self-test that really pays, with play money</a></p>
     <p><a href="/admin">To the overview</a></p>`;
 }

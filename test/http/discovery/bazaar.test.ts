@@ -53,7 +53,7 @@ describe('a 402', () => {
     const models = config.models.map((model) =>
       model.id === 'demo-chat' ? { ...model, id: 'other-chat' } : model,
     );
-    app.app.reload({ ...config, models });
+    await app.app.reload({ ...config, models });
     expect(await bodyOf()).toMatchObject({ model: 'other-chat' });
   });
 });

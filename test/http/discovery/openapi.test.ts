@@ -54,7 +54,7 @@ describe('/openapi.json', () => {
     const models = config.models.map((model) =>
       model.type === 'image' ? { ...(model as MediaModel), id: 'another' } : model,
     );
-    app.app.reload({ ...config, models });
+    await app.app.reload({ ...config, models });
     const later = await app.get('/openapi.json', { 'if-none-match': etag });
     expect(later.status).toBe(200);
     expect(later.text).toContain('"another"');

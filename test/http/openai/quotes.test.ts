@@ -40,7 +40,7 @@ describe('a quote', () => {
     const body = chatBody({ max_tokens: 100 });
     const plain = costOf(await first.chat(bearer(secret), body));
     const quote = await quoteFor(first, body);
-    first.app.reload(dearer(first.app.config));
+    await first.app.reload(dearer(first.app.config));
     expect(costOf(await first.chat(bearer(secret), body))).toBe(10 * plain);
     const quoted = { ...body, quote_id: quote.id };
     expect(costOf(await first.chat(bearer(secret), quoted))).toBe(plain);
@@ -108,7 +108,7 @@ describe('a quote', () => {
     await using app = await startApp();
     const body = chatBody({ max_tokens: 4_096, n: 16 });
     const quote = await quoteFor(app, body);
-    app.app.reload(dearer(app.app.config));
+    await app.app.reload(dearer(app.app.config));
     const units = async (more: object) => {
       const { json } = await app.post('/v1/chat/completions', { ...body, ...more });
       return Number(textOf((json['accepts'] as unknown as { amount: never }[])[0]!.amount));

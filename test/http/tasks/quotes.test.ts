@@ -24,7 +24,7 @@ it('makes a video at its quote when the price changes under it, and charges no m
   const estimate = await app.post('/v1/credits/estimate', VIDEO);
   const usd = textOf(estimate.json['usd']!['max']);
   const quoteId = textOf(estimate.json['quote']!['id']);
-  app.app.reload(dearer(app.app.config));
+  await app.app.reload(dearer(app.app.config));
   const plain = await app.post('/v1/videos', VIDEO, headers);
   const quoted = await app.post('/v1/videos', { ...VIDEO, quote_id: quoteId }, headers);
   const byHeader = await app.post('/v1/videos', VIDEO, { ...headers, 'x-quote-id': quoteId });
