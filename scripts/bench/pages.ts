@@ -16,6 +16,10 @@ const REPEATS = 3;
 const CHATS = 200;
 /** Between chats. */
 const PAUSE_MS = 20;
+const READINGS = [
+  { count: 2, pauseMs: 250 },
+  { count: 2, pauseMs: 0 },
+];
 
 const scale = Number(process.argv[2] ?? 1);
 const of = (count: number) => Math.max(100, Math.round(count * scale));
@@ -232,13 +236,18 @@ async function chats(headers: Record<string, string>): Promise<string> {
   return `p50 ${at(0.5)}, p95 ${at(0.95)}, p99 ${at(0.99)} ms`;
 }
 
-/** Goes through everything, several at a time, until told to end. */
-async function readers(count: number, headers: Record<string, string>, signal: AbortSignal) {
+/** Go through everything until told to end, with so much time between pages. */
+async function readers(
+  { count, pauseMs }: { count: number; pauseMs: number },
+  headers: Record<string, string>,
+  signal: AbortSignal,
+) {
   let read = 0;
   const reader = async (from: number) => {
     for (let n = from; !signal.aborted; n += 1) {
       await ask(PAGES[n % PAGES.length]!, headers);
       read += 1;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
   await Promise.all(Array.from({ length: count }, (_each, n) => reader(n * 7)));
@@ -258,11 +267,15 @@ try {
   const chat = { ...own, 'content-type': 'application/json' };
   await chats(chat);
   say(`\na chat, nobody reading: ${await chats(chat)}`);
-  const ending = new AbortController();
-  const reading = readers(2, cookie, ending.signal);
-  const busy = await chats(chat);
-  ending.abort();
-  say(`a chat while two read pages without a pause (${await reading} pages): ${busy}`);
+  for (const reading of READINGS) {
+    const ending = new AbortController();
+    const read = readers(reading, cookie, ending.signal);
+    const busy = await chats(chat);
+    ending.abort();
+    say(
+      `a chat while ${reading.count} read a page every ${reading.pauseMs} ms (${await read} pages): ${busy}`,
+    );
+  }
   say(memory());
 } finally {
   await child.stop();

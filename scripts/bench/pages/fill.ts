@@ -25,6 +25,8 @@ const DAYS = 90;
 const MODELS = 20;
 const CHANNELS = 5;
 const SEALED = 1_000;
+/** As much of a task's price as its view reads. */
+const PRICED = JSON.stringify({ model: { params: {} }, fee: null });
 /** Has a third of everything. */
 export const BIG = idOf('acc', 0);
 export const BIG_ADDRESS = `0x${'0'.repeat(40)}`;
@@ -157,7 +159,7 @@ function work(sizes: Sizes, at: At): string[] {
     `${counter(tasks)} insert into tasks (id, account_id, key_id, owner, kind, type, model, request_id, lane, priority, tried,
         priced, price_version, hold_id, held, charged, state, submit, deadline_at, created_at, ended_at)
       select ${id('task', 'n')}, ${account(sizes)}, ${id('key', `n % ${sizes.keys}`)}, 'owner', 'video', 'video',
-        'model-' || (n % ${MODELS}), 'req', 'lane', 0, '[]', '{}', 'v', ${id('hold', `n + ${sizes.charges}`)}, 9000, 9000,
+        'model-' || (n % ${MODELS}), 'req', 'lane', 0, '[]', '${PRICED}', 'v', ${id('hold', `n + ${sizes.charges}`)}, 9000, 9000,
         ${state}, 'sent', 0, ${at(tasks)}, ${at(tasks)} from c;`,
     `${counter(2 * tasks)} insert into task_events (seq, account_id, task_id, type, at, payload)
       select n + 1, ${account(sizes)}, ${id('task', 'n / 2')}, 'task.completed', 0, '{}' from c;`,
