@@ -6,7 +6,7 @@ import { sendBytes } from '../media/file.ts';
 import { goneSignal } from '../request.ts';
 import { idOf } from './actions.ts';
 import { stream } from './page.ts';
-import { isShown, money, type RunPageOptions, stepText } from './playground.ts';
+import { chainOf, isShown, money, type RunPageOptions, stepText } from './playground.ts';
 
 const LOOK_MS = 150;
 /** Longer than any run. */
@@ -51,7 +51,7 @@ function figuresOf(run: Run): Record<string, string> {
     expected: money(expected),
     most: money(most),
     asked: money(asked),
-    network: network ?? '',
+    network: chainOf(network),
     cost: money(cost),
     before: money(before),
     after: money(after),

@@ -7,6 +7,7 @@ import { html, type Html, type Piece } from './html.ts';
 import type { Page } from './page.ts';
 import { badge, figure } from './pieces.ts';
 import {
+  chainOf,
   isShown,
   money,
   PLAYGROUND,
@@ -68,7 +69,7 @@ export function runPage({ playground, origins, config }: RunPageOptions): Page {
 function figures({ figures: of }: Run): Html {
   return html`<dl class="figures">
     ${figure('Estimate', live('expected', money(of.expected)), html`at most ${live('most', money(of.most))}`)}
-    ${figure('Asked for', live('asked', money(of.asked)), live('network', of.network ?? ''))}
+    ${figure('Asked for', live('asked', money(of.asked)), live('network', chainOf(of.network)))}
     ${figure('Cost', live('cost', money(of.cost)))}
     ${figure('Balance before', live('before', money(of.before)))}
     ${figure('Balance after', live('after', money(of.after)), 'X-Balance-Remaining')}

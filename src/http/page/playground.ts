@@ -17,7 +17,7 @@ import { html, type Html, type Piece } from './html.ts';
 import { link, sought } from './lists.ts';
 import { priceLines } from './models.ts';
 import { form, type Page, type PageCall, type PageOptions } from './page.ts';
-import { badge, field, select, table, time } from './pieces.ts';
+import { badge, field, networkTitle, select, table, time } from './pieces.ts';
 
 export interface PlaygroundPageOptions extends PageOptions {
   playground: Playground;
@@ -171,6 +171,10 @@ export function isShown(contentType: string): boolean {
 export function stepText(run: Run): string {
   if (isOver(run)) return `${((run.endedAt ?? 0) - run.startedAt) / 1_000} s`;
   return run.exchanges.at(-1)?.title ?? 'The sandbox is starting';
+}
+
+export function chainOf(network: string | undefined): string {
+  return network === undefined ? '' : networkTitle(network);
 }
 
 /** POST /admin/playground */

@@ -161,7 +161,7 @@ describe('the playground', () => {
   it('pays on Solana, from a wallet of its own', async () => {
     const { page } = await run(boss, { ...CHAT, chain: 'solana' });
     expect(shown(page, 'state')).toBe('done');
-    expect(shown(page, 'network')).toMatch(/^solana:/);
+    expect(shown(page, 'network')).toContain('Solana');
     expect(shown(page, 'before')).toBe('$0.000000');
   }, 60_000);
 
