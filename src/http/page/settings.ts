@@ -8,6 +8,8 @@ import { whatChanged } from './reloaded.ts';
 import type { SetupPageOptions } from './setup.ts';
 
 const PATH = '/admin/settings';
+/** Characters; longer sections are folded. */
+const MOST_SHOWN = 1_500;
 
 /** GET /admin/settings */
 export function settingsPage(options: SetupPageOptions) {
@@ -75,8 +77,9 @@ function faultsOf({ faults }: ConfigError): Html {
 }
 
 function section(name: string, value: unknown): Html {
-  return html`<details class="card" ${name !== 'models' && html` open`}>
+  const text = JSON.stringify(value, null, 2);
+  return html`<details class="card" ${text.length < MOST_SHOWN && html` open`}>
     <summary><h2>${name}</h2></summary>
-    <pre>${JSON.stringify(value, null, 2)}</pre>
+    <pre>${text}</pre>
   </details>`;
 }

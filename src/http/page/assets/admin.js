@@ -25,11 +25,12 @@
     button.type = 'button';
     button.className = 'quiet';
     button.textContent = 'Copy';
-    button.addEventListener('click', async () => {
-      await navigator.clipboard.writeText(element.textContent).then(
-        () => (button.textContent = 'Copied'),
-        () => (button.textContent = 'Select it and copy'),
-      );
+    const say = (text) => () => {
+      button.textContent = text;
+    };
+    button.addEventListener('click', () => {
+      const written = navigator.clipboard.writeText(element.textContent);
+      void written.then(say('Copied'), say('Select it and copy'));
     });
     element.before(button);
   };
