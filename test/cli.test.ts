@@ -179,8 +179,9 @@ describe('the server', () => {
     expect(await ids()).toContain('second');
     await writeFile(file, `${model('third', '2')}payments: { minimum_top_up_usd: '2' }\n`);
     server.child.kill('SIGHUP');
-    await said('restart_to_apply', 1);
-    expect(server.err()).toContain('"changed":"payments"');
+    await said('reloaded', 2);
+    expect(server.err()).toContain('Settings changed: payments');
+    expect(server.err()).not.toContain('restart_to_apply');
     expect(await ids()).toContain('third');
     expect(await server.end('SIGTERM')).toBe(0);
   });
