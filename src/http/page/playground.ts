@@ -83,6 +83,12 @@ function runForm({ session }: PageCall, model: ModelConfig): Html {
   return html`<form class="card" method="post" action="${PLAYGROUND}">
     <h2>${model.id}</h2>
     <p class="soft">${priceLines(model)}</p>
+    ${
+      model.price.upstream !== undefined &&
+      html`<p>
+        Customers pay what its upstream says. No upstream is asked here: its rules price it.
+      </p>`
+    }
     <input type="hidden" name="csrf" value="${session.csrf}" />
     <input type="hidden" name="model" value="${model.id}" />
     ${fieldsFor(model).map(input)} ${sampleNote(model)}

@@ -1,5 +1,6 @@
 /** The playground with a real child process: what a paying agent sees, who sees it, and that nothing of it stays behind. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,8 +45,14 @@ function tools(idleMs?: number): NonNullable<Overrides['site']> {
   };
 }
 
+/** Of the server: between two runs some time goes by, or there would be too many in a minute. */
+const skew = { ms: 0 };
+const clock = { nowMs: () => Date.now() + skew.ms };
+const BETWEEN_RUNS_MS = 10_000;
+
 /** Runs something to its end. Answers where, and the page of it. */
 async function run(boss: Site, fields: Record<string, string>) {
+  skew.ms += BETWEEN_RUNS_MS;
   const { status, to, text } = await boss.send(PATH, fields);
   expect([status, text]).toEqual([303, '']);
   await expect
@@ -113,9 +120,16 @@ describe('the playground', () => {
   let chat: ModelConfig;
   beforeAll(async () => {
     app = await startApp({
+      clock,
       site: tools(),
       change: (config) => {
         chat = config.models.find(({ id }) => id === CHAT.model)!;
+        const upstream = { markup: '1.2', maxUsd: '0.01' };
+        const told = { ...chat.price, upstream } as typeof chat.price;
+        config.models.push(
+          { ...chat, id: 'as-told', price: { ...told, rules: [] } } as ModelConfig,
+          { ...chat, id: 'as-told-or-listed', price: told } as ModelConfig,
+        );
         chat.price = {
           ...chat.price,
           rules: [
@@ -194,6 +208,9 @@ describe('the playground', () => {
   it.each([
     ['demo-voice', '<audio src='],
     ['demo-upscale', '<img src='],
+    ['demo-cut-out', '<img src='],
+    ['demo-edit', '<img src='],
+    ['demo-music', '<audio src='],
     ['demo-video', '<video src='],
     ['demo-ears', '3 seconds to hear'],
     ['demo-embed', '8 numbers'],
@@ -203,13 +220,26 @@ describe('the playground', () => {
       const more: Record<string, string> =
         model === 'demo-video'
           ? { duration: '2', resolution: '480p' }
-          : { scale: '2x', voice: 'alloy' };
-      const prompt = model === 'demo-upscale' ? {} : { prompt: 'A boat' };
+          : model === 'demo-upscale'
+            ? { scale: '2x' }
+            : { voice: 'alloy' };
+      // Their forms have none, and their bodies take none.
+      const prompt = /upscale|cut-out/.test(model) ? {} : { prompt: 'A boat' };
       const { page } = await run(boss, { model, chain: 'evm', ...prompt, ...more });
       expect([shown(page, 'state'), page]).toEqual(['done', expect.stringContaining(seen)]);
     },
     60_000,
   );
+
+  it('does not make up what a model costs that its upstream alone prices', async () => {
+    expect(await boss.page(`${PATH}?model=as-told`)).toContain('costs what its upstream says');
+    const { status, text } = await boss.send(PATH, { ...CHAT, model: 'as-told' });
+    expect([status, text]).toEqual([400, expect.stringContaining('no price of its own')]);
+    const listed = await boss.page(`${PATH}?model=as-told-or-listed`);
+    expect(listed).toContain('Customers pay what its upstream says');
+    const { page } = await run(boss, { ...CHAT, model: 'as-told-or-listed' });
+    expect(shown(page, 'state')).toBe('done');
+  });
 
   it('shows why a model that is not for sale is refused, and that nothing was paid', async () => {
     const { page } = await run(boss, { ...CHAT, model: 'no-such-model' });
@@ -286,6 +316,19 @@ describe('the playground', () => {
       await expect.poll(async () => shown(await boss.page(to), 'state'), PATIENCE).toBe('done');
   }, 90_000);
 
+  it('starts no more than twenty runs a minute', async () => {
+    skew.ms += 60_000;
+    const statuses: number[] = [];
+    for (let n = 0; n < 21; n += 1) {
+      const { status, to } = await boss.send(PATH, { ...CHAT, stream: 'whole' });
+      statuses.push(status);
+      if (status !== 303) continue;
+      await expect.poll(async () => shown(await boss.page(to), 'state'), PATIENCE).toBe('done');
+    }
+    expect(statuses).toEqual([...Array.from({ length: 20 }, () => 303), 429]);
+    skew.ms += 60_000;
+  }, 90_000);
+
   it('answers nobody but its own agents', async () => {
     const { page } = await run(boss, { ...CHAT, stream: 'whole' });
     const [, url] = /"url": "(http:\/\/127\.0\.0\.1:\d+)\//.exec(plain(page))!;
@@ -347,7 +390,9 @@ describe('the child of the playground', () => {
 
   it('notices that its parent was killed, knows none of its secrets, and leaves nothing', async () => {
     const before = directories();
-    const dataDir = join(tmpdir(), `farebox-parent-${process.pid}`);
+    const dataDir = await mkdtemp(join(tmpdir(), 'farebox-parent-'));
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => rm(dataDir, { recursive: true, force: true }));
     const environment = {
       SANDBOX: '1',
       PORT: '0',
