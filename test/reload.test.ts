@@ -52,7 +52,10 @@ describe('a reload', () => {
     let release = () => {};
     const released = new Promise<void>((resolve) => (release = resolve));
     app.upstream.usually(async (response, request) => {
-      if (request.json['stream'] !== true) return whole()(response, request);
+      if (request.json['stream'] !== true) {
+        await whole()(response, request);
+        return;
+      }
       startStream(response);
       await write(response, ROLE);
       await released;

@@ -3,7 +3,9 @@
  * with it. And the claim link, by which whoever can read the log of a new server makes the first operator key.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Kysely } from 'kysely';
 import type { Clock } from '../clock.ts';
+import type { Tables } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import { type CreatedKey, HOUSE_ACCOUNT, type Keys } from '../keys/keys.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -82,15 +84,7 @@ export class Sessions {
   async offerClaim(): Promise<string | null> {
     const code = randomBytes(TOKEN_BYTES).toString('base64url');
     return this.#options.ledger.write(async ({ db, nowMs }) => {
-      const operator = await db
-        .selectFrom('api_keys')
-        .select('id')
-        .where('account_id', '=', HOUSE_ACCOUNT)
-        .where('type', '=', 'ADMIN')
-        .where('state', '=', 'active')
-        .where(({ or, eb }) => or([eb('expires_at', 'is', null), eb('expires_at', '>', nowMs)]))
-        .executeTakeFirst();
-      if (operator) return null;
+      if (await hasOperator(db, nowMs)) return null;
       await db.deleteFrom('claims').where('used_at', 'is', null).execute();
       const row = { code_hash: hashOf(code), created_at: nowMs, used_at: null };
       await db
@@ -99,6 +93,12 @@ export class Sessions {
         .execute();
       return code;
     });
+  }
+
+  /** Whether anybody runs this server. */
+  hasOperator(): Promise<boolean> {
+    const { ledger, clock } = this.#options;
+    return hasOperator(ledger.read, clock.nowMs());
   }
 
   /** Whether a claim link would work now; uses nothing up. */
@@ -140,4 +140,16 @@ export function isCsrf(session: Session, given: string): boolean {
 
 function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
+}
+
+async function hasOperator(db: Kysely<Tables>, nowMs: number): Promise<boolean> {
+  const operator = await db
+    .selectFrom('api_keys')
+    .select('id')
+    .where('account_id', '=', HOUSE_ACCOUNT)
+    .where('type', '=', 'ADMIN')
+    .where('state', '=', 'active')
+    .where(({ or, eb }) => or([eb('expires_at', 'is', null), eb('expires_at', '>', nowMs)]))
+    .executeTakeFirst();
+  return operator !== undefined;
 }

@@ -18,7 +18,7 @@ export function checkHeaderSize({ limits }: Config): Finding {
 
 /** Asks the way that clients take. A server that does not run yet cannot answer. */
 export async function checkReach({ server, mode }: Config): Promise<Finding[]> {
-  const { publicUrl, host, trustedProxies } = server;
+  const { publicUrl, host, trustedProxies, adminListen } = server;
   const isLoopback = /^(localhost|127\.|::1$)/.test(host);
   if (publicUrl === null) {
     if (isLoopback) return [good('address', 'on this machine only')];
@@ -30,7 +30,7 @@ export async function checkReach({ server, mode }: Config): Promise<Finding[]> {
       ),
     ];
   }
-  const findings: Finding[] = [];
+  const findings: Finding[] = adminListen ? [ownListener(adminListen)] : [];
   if (mode === 'live' && !publicUrl.startsWith('https:')) {
     findings.push(
       warn(
@@ -79,4 +79,15 @@ export async function checkReach({ server, mode }: Config): Promise<Finding[]> {
     );
   }
   return [...findings, good('address', `${publicUrl} leads here`)];
+}
+
+/** Only said: the pages refuse whatever comes neither over https nor from the machine itself, but the figures do not. */
+function ownListener({ host, port }: { host: string; port: number }): Finding {
+  const isLoopback = /^(localhost|127\.|::1$)/.test(host);
+  if (isLoopback) return good('operator', `/admin and /metrics answer on ${host}:${port} alone`);
+  return warn(
+    'operator',
+    `/metrics answers without a key to whoever reaches ${host}:${port}`,
+    'set server.admin_listen to 127.0.0.1, or close the port to others',
+  );
 }

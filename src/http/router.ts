@@ -34,6 +34,7 @@ import { whileSound } from './limits.ts';
 import { modelRoutes } from './models.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { siteRoutes, type SiteOptions } from './page/routes.ts';
+import { whileOpenTo } from './public/closed.ts';
 import { publicRoutes } from './public/routes.ts';
 import { type Context, type Next, sendJson, type State } from './request.ts';
 import { authenticate, type StepOptions, whileOpen } from './steps.ts';
@@ -127,8 +128,12 @@ export function createRouter(given: RouterOptions): Routes {
   on('get', '/api/health', null, health);
   on('get', '/ready', null, open, ready);
   for (const [path, make] of DOCUMENTS) on('get', path, null, open, kept(options, table, make));
-  for (const [method, path, step] of publicRoutes(options, table))
-    on(method, path, null, open, step);
+  const openTo = whileOpenTo(options);
+  for (const [method, path, step] of publicRoutes(options, table)) {
+    // What the page of a server that is not set up looks like, too.
+    if (path === '/site.css') on(method, path, null, step);
+    else on(method, path, null, openTo, step);
+  }
   serve('get', '/metrics', getMetrics(options), metricsOfOwnDoor(options));
 
   for (const [path, step] of modelRoutes(catalogue)) on('get', path, null, open, step);

@@ -13,7 +13,7 @@ const WORD: Omit<Parameters<typeof show>[2], 'title'> = { path: null, csrf: '', 
 
 /** GET /admin/login */
 export function loginPage(options: SignInOptions) {
-  return open(options, async (ctx) => showLogin(ctx, options, null));
+  return open(options, (ctx) => showLogin(ctx, options, null));
 }
 
 /** POST /admin/login */
@@ -25,22 +25,34 @@ export function logIn(options: SignInOptions) {
       enter(ctx, token, '/admin');
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'invalid_credential') throw error;
-      showLogin(ctx, options, error.message);
+      await showLogin(ctx, options, error.message);
     }
   });
 }
 
-function showLogin(ctx: Context, options: SignInOptions, problem: string | null): void {
-  const main = html`<form class="card" method="post" action="/admin/login">
-    ${problem && html`<p class="badge bad" role="alert">${problem}</p>`}
-    ${field('Operator key', 'key', {
-      type: 'password',
-      isRequired: true,
-      hint: html`An ADMIN key of the house: <code>ak_…</code>. Lost it?
-        <code>farebox keys reset-admin</code> on the server makes a new one.`,
-    })}
-    <button>Sign in</button>
-  </form>`;
+async function showLogin(
+  ctx: Context,
+  options: SignInOptions,
+  problem: string | null,
+): Promise<void> {
+  const isNew = !(await options.sessions.hasOperator());
+  const main = html`${
+      isNew &&
+      html`<p class="attention">
+        This server has no operator yet. The log of its start shows a claim link, good once and for
+        a day; a restart shows a new one.
+      </p>`
+    }
+    <form class="card" method="post" action="/admin/login">
+      ${problem && html`<p class="badge bad" role="alert">${problem}</p>`}
+      ${field('Operator key', 'key', {
+        type: 'password',
+        isRequired: true,
+        hint: html`An ADMIN key of the house: <code>ak_…</code>. Lost it?
+          <code>farebox keys reset-admin</code> on the server makes a new one.`,
+      })}
+      <button>Sign in</button>
+    </form>`;
   show(ctx, options, { ...WORD, title: 'Sign in' }, main, problem === null ? 200 : 401);
 }
 
