@@ -147,6 +147,11 @@ export class EvmChain {
     return Number(await this.#ask<Hex>('eth_getTransactionCount', [address, 'pending']));
   }
 
+  /** The nonce of the first transaction that is in no block yet. */
+  async minedNonce(address: string): Promise<number> {
+    return Number(await this.#ask<Hex>('eth_getTransactionCount', [address, 'latest']));
+  }
+
   async priorityFee(): Promise<bigint> {
     return BigInt(await this.#ask<Hex>('eth_maxPriorityFeePerGas', []));
   }

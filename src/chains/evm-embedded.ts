@@ -14,6 +14,8 @@ const LONGEST_POLL_MS = 1_000;
 /** Below three settlements' worth of gas the rail stops asking for money; below a hundred it says so. */
 const LEAST_SETTLEMENTS = 3n;
 const COMFORTABLE_SETTLEMENTS = 100n;
+/** How often a transaction that is in no block yet is compared with what a block costs now. */
+const RAISE_EVERY_MS = 5_000;
 const MAX_ATTEMPTED = 10_000;
 /** Reasons for which more waiting may bring an answer. */
 const WORTH_WAITING = new Set([
@@ -90,7 +92,20 @@ export class EmbeddedSettler {
         this.#options.confirmations,
       );
     }
-    return this.#await(payment, sent.transaction, deadline);
+    return this.#await(payment, sent.transaction, sent.raw, deadline);
+  }
+
+  /** As GasWallet has it; troubles are for the next try, and change nothing of what is known. */
+  async raise(raw: Hex): Promise<Hex | null> {
+    try {
+      return await this.#options.gas.raise(raw);
+    } catch (error) {
+      // Not its text, which may hold the transaction and so what the payer signed.
+      this.#options.log.warn('evm_fee_not_raised', {
+        reason: error instanceof Error && error.name,
+      });
+      return null;
+    }
   }
 
   async #send(payment: SignedPayment, hooks: SettleHooks): Promise<Sent> {
@@ -110,19 +125,31 @@ export class EmbeddedSettler {
       this.#options.log.warn('evm_send_failed', { error });
       return {
         transaction: stored,
+        raw: null,
         problem: error instanceof RpcError ? 'rpc_unavailable' : 'not_sent',
       };
     }
   }
 
   /** Polls until the chain decides or time is up; anything short of proof is unknown. */
-  async #await(payment: SignedPayment, transaction: Hex, deadline: number): Promise<Evidence> {
+  async #await(
+    payment: SignedPayment,
+    transaction: Hex,
+    raw: Hex | null,
+    deadline: number,
+  ): Promise<Evidence> {
     const { chain, confirmations, gas } = this.#options;
     let pauseMs = FIRST_POLL_MS;
+    let raised: Hex | null = null;
+    let raiseAt = performance.now() + RAISE_EVERY_MS;
     for (;;) {
       const isOver = performance.now() + pauseMs > deadline;
       // Until the transaction is in a block one cheap question will do.
-      const isMined = await chain.receipt(transaction).catch(() => null);
+      const isMined = await chain.receipt(raised ?? transaction).catch(() => null);
+      if (raw !== null && !isMined && performance.now() >= raiseAt) {
+        raised = (await this.raise(raw)) ?? raised;
+        raiseAt = performance.now() + RAISE_EVERY_MS;
+      }
       if (isMined || isOver) {
         const evidence = await readEvidence(chain, payment, transaction, confirmations);
         const isWaiting = evidence.state === 'unknown' && WORTH_WAITING.has(evidence.reason);

@@ -2,7 +2,7 @@
  * The wallet that pays for gas: signs locally and sends one transaction after another, since two that are signed at once would
  * take the same nonce. Its key holds gas money only, never what customers paid.
  */
-import { type Hex, keccak256 } from 'viem';
+import { type Hex, keccak256, parseTransaction, recoverTransactionAddress } from 'viem';
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
 import type { Log } from '../log.ts';
 import type { EvmChain } from './evm-chain.ts';
@@ -26,6 +26,7 @@ interface Fees {
 export interface Sent {
   /** The transaction that was handed to the node last, or null when none was. */
   transaction: Hex | null;
+  raw: Hex | null;
   /** Null when the node took it; else what went wrong. It may have been broadcast all the same when `transaction` is set. */
   problem: string | null;
 }
@@ -73,7 +74,7 @@ export class GasWallet {
   send(to: string, data: Hex, store: StoreTransaction): Promise<Sent> {
     const line = this.#line;
     if (line.queued >= MAX_QUEUED)
-      return Promise.resolve({ transaction: null, problem: 'gas_wallet_busy' });
+      return Promise.resolve({ transaction: null, raw: null, problem: 'gas_wallet_busy' });
     line.queued += 1;
     const turn = line.tail
       .then(() => this.#sendNow(to, data, store))
@@ -92,18 +93,19 @@ export class GasWallet {
   async #sendNow(to: string, data: Hex, store: StoreTransaction): Promise<Sent> {
     const line = this.#line;
     let transaction: Hex | null = null;
+    let raw: Hex | null = null;
     let problem = 'send_failed';
     let bumps = 0;
     for (let attempt = 0; attempt < MAX_SENDS; attempt++) {
       const nonce = await this.#nextNonce();
-      const raw = await this.#sign(to, data, nonce, bumps);
+      raw = await this.#sign(to, data, nonce, bumped(await this.#currentFees(), bumps));
       transaction = keccak256(raw);
       await store(transaction, raw);
       const outcome = await this.#chain.broadcast(raw);
       if (outcome === 'accepted') {
         line.leastNonce = 0;
         line.nonce = { next: nonce + 1, atMs: performance.now() };
-        return { transaction, problem: null };
+        return { transaction, raw, problem: null };
       }
       line.nonce = null;
       line.leastNonce = outcome === 'nonce_taken' ? nonce + 1 : 0;
@@ -112,12 +114,37 @@ export class GasWallet {
       if (outcome === 'underpriced') bumps += 1;
       else if (outcome !== 'nonce_too_low' && outcome !== 'nonce_taken') break;
     }
-    return { transaction, problem };
+    return { transaction, raw, problem };
   }
 
-  async #sign(to: string, data: Hex, nonce: number, bumps: number): Promise<Hex> {
-    const { maxFeePerGas, maxPriorityFeePerGas } = await this.#currentFees();
-    const bumped = (fee: bigint) => (fee * BUMP_PERCENT ** BigInt(bumps)) / 100n ** BigInt(bumps);
+  /**
+   * The same transaction with today's fees, where its own no longer get it into a block; null where nothing was sent. Only the first
+   * in line is raised: the others wait for it, whatever they pay. The token takes an authorization once, so it is no matter which of
+   * the two is mined. `raw`: as it was broadcast. Throws RpcError when the chain cannot be read.
+   */
+  async raise(raw: Hex): Promise<Hex | null> {
+    const { to, data, nonce, maxFeePerGas, maxPriorityFeePerGas, chainId } = parseTransaction(raw);
+    if (!to || !data || nonce === undefined || maxFeePerGas === undefined) return null;
+    const { baseFee } = await this.#chain.block();
+    if (chainId !== this.#chain.chainId || maxFeePerGas >= baseFee) return null;
+    const from = await recoverTransactionAddress({ serializedTransaction: raw as `0x02${string}` });
+    if (from.toLowerCase() !== this.address) return null;
+    if ((await this.#chain.minedNonce(this.address)) !== nonce) return null;
+    // What was right a second ago is why it is stuck.
+    this.#fees = null;
+    const now = await this.#currentFees();
+    const least = bumped({ maxFeePerGas, maxPriorityFeePerGas: maxPriorityFeePerGas ?? 0n }, 1);
+    const higher = await this.#sign(to, data, nonce, {
+      maxFeePerGas: most(now.maxFeePerGas, least.maxFeePerGas),
+      maxPriorityFeePerGas: most(now.maxPriorityFeePerGas, least.maxPriorityFeePerGas),
+    });
+    const outcome = await this.#chain.broadcast(higher);
+    const transaction = keccak256(higher);
+    this.#log.warn('evm_fee_raised', { transaction, replaces: keccak256(raw), outcome });
+    return outcome === 'accepted' ? transaction : null;
+  }
+
+  #sign(to: string, data: Hex, nonce: number, fees: Fees): Promise<Hex> {
     return this.#account.signTransaction({
       type: 'eip1559',
       chainId: this.#chain.chainId,
@@ -126,8 +153,7 @@ export class GasWallet {
       data,
       value: 0n,
       gas: GAS_LIMIT,
-      maxFeePerGas: bumped(maxFeePerGas),
-      maxPriorityFeePerGas: bumped(maxPriorityFeePerGas),
+      ...fees,
     });
   }
 
@@ -150,4 +176,16 @@ export class GasWallet {
     this.#fees = { value, atMs: performance.now() };
     return value;
   }
+}
+
+function bumped({ maxFeePerGas, maxPriorityFeePerGas }: Fees, times: number): Fees {
+  const raise = (fee: bigint) => (fee * BUMP_PERCENT ** BigInt(times)) / 100n ** BigInt(times);
+  return {
+    maxFeePerGas: raise(maxFeePerGas),
+    maxPriorityFeePerGas: raise(maxPriorityFeePerGas),
+  };
+}
+
+function most(one: bigint, other: bigint): bigint {
+  return one > other ? one : other;
 }

@@ -38,6 +38,8 @@ interface Settler {
     hooks: SettleHooks,
     requirements: PaymentRequirements,
   ): Promise<Evidence>;
+  /** Sends again with higher fees what its own no longer get into a block. */
+  raise?(rawTransaction: Hex): Promise<unknown>;
 }
 
 /** Throws AppError('not_configured') when the settings cannot work: no gas key, a facilitator over plain http. */
@@ -208,6 +210,7 @@ class EvmRail implements Rail {
       if (!isMissing || rawTransaction === null) return evidence;
       // Nothing is lost by sending it again: the token takes an authorization once.
       const outcome = await this.#chain.broadcast(rawTransaction as Hex);
+      await this.#settler.raise?.(rawTransaction as Hex);
       return outcome === 'accepted'
         ? { state: 'unknown', reason: 'rebroadcast', transaction }
         : evidence;

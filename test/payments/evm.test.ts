@@ -1,4 +1,4 @@
-import { type Hex, encodeFunctionData } from 'viem';
+import { encodeFunctionData, type Hex, parseTransaction, toHex } from 'viem';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SignedPayment } from '../../src/chains/chain.ts';
 import { transferCall } from '../../src/chains/evm-token.ts';
@@ -175,6 +175,45 @@ describe.skipIf(anvilBinary() === null)('payments that we settle on an EVM chain
     expect([transaction]).toEqual(await Promise.all(stranger));
     expect(await till.deposits()).toEqual([5_000_000]);
   });
+
+  it('are sent again with higher fees when a block costs more than they offer, and are one credit', async () => {
+    const before = await shop.chain.balanceOf(PAY_TO);
+    const [first, second] = [await shop.pay(), await shop.pay()];
+    await shop.chain.rpc('evm_setAutomine', [false]);
+    const raws: string[] = [];
+    shop.proxy.rule = ({ method, params }) => {
+      if (method === 'eth_sendRawTransaction') raws.push(String((params as unknown[])[0]));
+      return 'forward';
+    };
+    const waiting = [first, second].map((signed) => expectPending(deposit(signed)));
+    const ids = await Promise.all(waiting);
+    await dearBlocks(50);
+    expect(await till.deposits()).toEqual([]);
+    // The first in line is raised, and the other when its turn comes.
+    for (let look = 0; look < 6; look++) {
+      await till.later(MINUTES);
+      await shop.chain.mine();
+    }
+    await shop.chain.rpc('evm_setAutomine', [true]);
+    for (const id of ids) {
+      expect(await till.payments.status(id)).toMatchObject({ status: 'settled' });
+    }
+    expect(await till.deposits()).toEqual([5_000_000, 5_000_000]);
+    expect((await shop.chain.balanceOf(PAY_TO)) - before).toBe(2n * FIVE);
+    const nonces = new Set(raws.map((raw) => parseTransaction(raw as Hex).nonce));
+    expect(nonces.size).toBe(2);
+  });
+
+  /** The base fee is that many times as high as what was offered, and stays so for a while. */
+  async function dearBlocks(times: number): Promise<void> {
+    const { baseFeePerGas } = await shop.chain.rpc<{ baseFeePerGas: Hex }>('eth_getBlockByNumber', [
+      'latest',
+      false,
+    ]);
+    const dear = toHex((BigInt(baseFeePerGas) + 1_000_000_000n) * BigInt(times));
+    await shop.chain.rpc('anvil_setNextBlockBaseFeePerGas', [dear]);
+    await shop.chain.mine();
+  }
 
   it('of four payers in one transaction are four credits (P-15)', async () => {
     await shop.chain.setCode(BUNDLER, 'bundler');
