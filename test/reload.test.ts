@@ -1,6 +1,7 @@
 import { expect, it, describe } from 'vitest';
 import type { Config } from '../src/config/config.ts';
-import { chatBody, PLAY_EVM, PLAY_SOLANA, startApp } from './support/app.ts';
+import { chatBody, type Json, PLAY_EVM, PLAY_SOLANA, startApp } from './support/app.ts';
+import { sendRaw } from './support/raw-http.ts';
 import {
   DONE,
   ROLE,
@@ -164,13 +165,74 @@ describe('a listener of the operator’s own', () => {
     expect((await ask('/admin/login')).status).toBe(200);
     expect((await ask('/admin/api/accounts')).status).toBe(401);
     expect((await ask('/health')).status).toBe(200);
-    for (const path of ['/', '/v1/models', '/openapi.json', '/x402/top-up']) {
+    for (const path of ['/', '/v1/models', '/reference', '/x402/top-up']) {
       expect((await ask(path)).status, path).toBe(404);
     }
     const figures = await ask('/metrics');
     expect(figures.status).toBe(200);
     expect(figures.headers.get('access-control-allow-origin')).toBeNull();
     expect((await ask('/metrics', { origin: 'https://evil.example' })).status).toBe(401);
+    const named = async (host: string, path: string) =>
+      (await sendRaw(app.app.adminPort!, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).status;
+    // A page of a stranger's whose name leads here.
+    expect(await named('evil.example:8403', '/metrics')).toBe(401);
+    expect(await named('evil.example:8403', '/admin/login')).toBe(403);
+    expect(await named('evil.example:8403', '/admin/api/accounts')).toBe(401);
+    expect(await named('localhost:8403', '/metrics')).toBe(200);
+    expect(await named('localhost:8403', '/admin/login')).toBe(200);
     expect((await ask('/metrics', { 'x-forwarded-for': '8.8.8.8' })).status).toBe(401);
+  });
+
+  it('describes each listener by what answers there, also after a reload', async () => {
+    await using app = await startApp({
+      change: (config) => {
+        config.server.adminListen = { host: '127.0.0.1', port: 0 };
+      },
+    });
+    for (const round of ['before', 'after']) {
+      if (round === 'after') await app.app.reload(settings(app.app.config, 1));
+      const everybodys = pathsOf((await app.get('/openapi.json')).json);
+      expect(everybodys).toContain('/v1/chat/completions');
+      expect(everybodys.filter((path) => /^\/(admin|metrics)/.test(path))).toEqual([]);
+      const own = await fetch(`http://127.0.0.1:${app.app.adminPort}/openapi.json`);
+      const document = (await own.json()) as Json;
+      const operators = pathsOf(document);
+      expect(operators).toEqual(expect.arrayContaining(['/metrics', '/admin/api/accounts']));
+      expect(operators).not.toContain('/v1/chat/completions');
+      expect(document['servers']).toEqual([{ url: '/' }]);
+    }
+    expect((await app.get('/reference')).text).not.toContain('/admin/api');
+    await using usual = await startApp();
+    expect(pathsOf((await usual.get('/openapi.json')).json)).toContain('/metrics');
+  });
+});
+
+function pathsOf(document: Json): string[] {
+  return Object.keys(document['paths'] ?? {});
+}
+
+describe('what is open at once', () => {
+  it('stays counted over reloads: streams of a caller have one bound', async () => {
+    await using app = await startApp();
+    const { secret } = await app.key('1');
+    const headers = { authorization: `Bearer ${secret}` };
+    const gone = new AbortController();
+    const follow = () => fetch(`${app.url}/v1/events`, { headers, signal: gone.signal });
+    const open = await Promise.all(Array.from({ length: 10 }, follow));
+    await app.app.reload(settings(app.app.config, 1));
+    open.push(...(await Promise.all(Array.from({ length: 6 }, follow))));
+    expect(open.map(({ status }) => status)).toEqual(open.map(() => 200));
+    expect((await follow()).status).toBe(429);
+    await app.app.reload(settings(app.app.config, 2));
+    expect((await follow()).status).toBe(429);
+    gone.abort();
+    await expect
+      .poll(async () => {
+        const again = new AbortController();
+        const { status } = await fetch(`${app.url}/v1/events`, { headers, signal: again.signal });
+        again.abort();
+        return status;
+      })
+      .toBe(200);
   });
 });

@@ -177,6 +177,33 @@ export class SolanaChain {
     return { signature: null, isComplete };
   }
 
+  /**
+   * What became of a payment that somebody else signed and sent: a facilitator, which may have named a transaction, another one, or none.
+   * Throws when the node cannot be read.
+   */
+  async lookFor(submission: Submission, parts: SolanaParts): Promise<Evidence> {
+    if (submission.transaction !== null) {
+      const told = await this.evidence(parts, submission.transaction);
+      const isTold = told.state !== 'unknown';
+      if (isTold || !['not_found', 'other_transaction'].includes(told.reason)) return told;
+    }
+    const { signature, isComplete } = await this.search(submission, parts, 0);
+    if (signature !== null) return this.evidence(parts, signature);
+    if (!isComplete) return unknown('search_incomplete', submission.transaction);
+    const find = async (minSlot: number) => {
+      const found = await this.search(submission, parts, minSlot);
+      if (found.signature !== null) return true;
+      return found.isComplete ? false : 'unclear';
+    };
+    if ((await this.expiry(submission, parts, find)) === 'expired') {
+      return failed(
+        'expired',
+        'the transaction did not reach the chain before its blockhash expired',
+      );
+    }
+    return unknown('not_found', submission.transaction);
+  }
+
   /** Cluster, our token account, and the lamports of `gas`. Throws when the node cannot be read. */
   async check(gas: string | null): Promise<ChainCheck> {
     const wrong = await this.#wrongCluster();

@@ -132,14 +132,13 @@ export class EmbeddedSolanaRail extends SolanaBase implements Rail {
   async #lookup(submission: Submission): Promise<Evidence> {
     const { payment, rawTransaction } = submission;
     const parts = partsOf(payment);
-    const signature = submission.transaction ?? this.#sign(payment)?.signature ?? null;
-    if (signature !== null) {
-      const found = await this.#chain.evidence(parts, signature);
-      if (found.state !== 'unknown' || found.reason !== 'not_found') return found;
-    }
-    // Without a signature nothing was sent, and the key that could have is gone: there is nothing to find.
-    const find = (minSlot: number) =>
-      signature === null ? Promise.resolve(false) : this.#chain.knows(signature, minSlot);
+    const stored = rawTransaction === null ? null : submission.transaction;
+    const signature = stored ?? this.#sign(payment)?.signature ?? null;
+    // Another fee payer: a facilitator's, from before we settled ourselves, which may have signed and sent it without a word.
+    if (signature === null) return this.#chain.lookFor(submission, parts);
+    const found = await this.#chain.evidence(parts, signature);
+    if (found.state !== 'unknown' || found.reason !== 'not_found') return found;
+    const find = (minSlot: number) => this.#chain.knows(signature, minSlot);
     const expiry = await this.#chain.expiry(submission, parts, find);
     if (expiry === 'expired') {
       return failed(

@@ -64,7 +64,7 @@ export class RemoteSolanaRail extends SolanaBase implements Rail {
     try {
       const parts = partsOf(submission.payment);
       if (this.#chain === null) return unknown('no_rpc', submission.transaction);
-      return await this.#lookup(this.#chain, submission, parts);
+      return await this.#chain.lookFor(submission, parts);
     } catch (error) {
       this.log.warn('solana.lookup_failed', { network: this.network, error });
       return unknown('rpc_unavailable', submission.transaction);
@@ -184,29 +184,6 @@ export class RemoteSolanaRail extends SolanaBase implements Rail {
     const submission = { payment, transaction: null, rawTransaction: null, submittedAtMs };
     const found = await chain.search(submission, parts, 0).catch(() => null);
     return found?.signature == null ? null : chain.evidence(parts, found.signature);
-  }
-
-  async #lookup(chain: SolanaChain, submission: Submission, parts: SolanaParts): Promise<Evidence> {
-    if (submission.transaction !== null) {
-      const told = await chain.evidence(parts, submission.transaction);
-      const isTold = told.state !== 'unknown';
-      if (isTold || !['not_found', 'other_transaction'].includes(told.reason)) return told;
-    }
-    const { signature, isComplete } = await chain.search(submission, parts, 0);
-    if (signature !== null) return chain.evidence(parts, signature);
-    if (!isComplete) return unknown('search_incomplete', submission.transaction);
-    const find = async (minSlot: number) => {
-      const found = await chain.search(submission, parts, minSlot);
-      if (found.signature !== null) return true;
-      return found.isComplete ? false : 'unclear';
-    };
-    if ((await chain.expiry(submission, parts, find)) === 'expired') {
-      return failed(
-        'expired',
-        'the transaction did not reach the chain before its blockhash expired',
-      );
-    }
-    return unknown('not_found', submission.transaction);
   }
 
   #learn(feePayer: string): void {

@@ -16,7 +16,7 @@ const MOST_NAMES = 12;
 /** Of blocks without names of their own; each with what the file calls it. */
 const BLOCKS: readonly [name: string, of: (config: Config) => unknown][] = [
   ['server', ({ server }) => server],
-  ['payments', ({ payments: { networks: _, ...amounts } }) => amounts],
+  ['payments', ({ payments }) => ({ ...payments, networks: null })],
   ['siwx', ({ siwx }) => siwx],
   ['limits', ({ limits }) => limits],
   ['credits', ({ creditUsd }) => creditUsd],

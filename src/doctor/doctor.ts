@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { type Finding, found } from './finding.ts';
-import { checkBooks, checkClock, checkDisk, checkRights } from './machine.ts';
+import { checkBooks, checkClock, checkDisk, checkOpen, checkRights } from './machine.ts';
 import { checkPayments } from './payments.ts';
 import { checkHeaderSize, checkReach } from './reach.ts';
 import { askUpstream, checkUpstreams } from './upstreams.ts';
@@ -12,6 +12,7 @@ export type { Finding } from './finding.ts';
 export async function examine(config: Config, clock: Clock): Promise<Finding[]> {
   const { dataDir, mode, channels, models } = config;
   const isLive = mode === 'live';
+  const networks = config.payments.networks.map(({ network }) => network);
   const parts = await Promise.all([
     found('disk', () => checkDisk(dataDir)),
     found('rights', () => checkRights(dataDir)),
@@ -21,6 +22,7 @@ export async function examine(config: Config, clock: Clock): Promise<Finding[]> 
     // The sandbox has an upstream and money of its own.
     isLive ? checkUpstreams(channels, models) : [],
     isLive ? checkPayments(config, clock) : [],
+    found('payments', () => checkOpen(dataDir, networks)),
     isLive ? found('clock', () => compareClock(config, clock)) : [],
   ]);
   return parts.flat();

@@ -1,7 +1,9 @@
 /** The machine and the data directory: room, rights, the clock, the books. */
 import { access, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openDatabase } from '../db/open.ts';
 import { DATABASE_FILE } from '../ledger/store.ts';
+import { openByNetwork, openInWords } from '../payments/networks.ts';
 import { verifyStore } from '../verify.ts';
 import { bad, type Finding, good, warn } from './finding.ts';
 
@@ -45,11 +47,8 @@ export async function checkRights(dataDir: string): Promise<Finding[]> {
 }
 
 export async function checkBooks(dataDir: string, nowMs: number): Promise<Finding> {
-  const isThere = await access(join(dataDir, DATABASE_FILE)).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) return good('books', 'no ledger yet: the first start makes it');
+  if (!(await isThere(join(dataDir, DATABASE_FILE))))
+    return good('books', 'no ledger yet: the first start makes it');
   const { ok, faults, entries, seals } = await verifyStore({ dataDir, nowMs });
   if (ok) return good('books', `${entries} entries in ${seals} seals, every rule holds`);
   const [first] = faults;
@@ -57,6 +56,34 @@ export async function checkBooks(dataDir: string, nowMs: number): Promise<Findin
     'books',
     `${faults.length} faults, the first: ${first?.row} ${first?.message}`,
     'run "farebox verify", and restore a backup',
+  );
+}
+
+/** What was begun on networks that are not among these any more. */
+export async function checkOpen(dataDir: string, networks: readonly string[]): Promise<Finding[]> {
+  const path = join(dataDir, DATABASE_FILE);
+  if (!(await isThere(path))) return [];
+  const database = openDatabase(path, 'read');
+  try {
+    const open = (await openByNetwork(database.db)).filter(
+      ({ network }) => !networks.includes(network),
+    );
+    return open.map((one) =>
+      warn(
+        `payments on ${one.network}`,
+        `it is not set up any more, with ${openInWords(one)} open there`,
+        'leave the server running until they have ended, or set the network up again',
+      ),
+    );
+  } finally {
+    await database.close();
+  }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
   );
 }
 

@@ -20,9 +20,11 @@ export function checkHeaderSize({ limits }: Config): Finding {
 export async function checkReach({ server, mode }: Config): Promise<Finding[]> {
   const { publicUrl, host, trustedProxies, adminListen } = server;
   const isLoopback = /^(localhost|127\.|::1$)/.test(host);
+  const findings: Finding[] = adminListen ? [ownListener(adminListen)] : [];
   if (publicUrl === null) {
-    if (isLoopback) return [good('address', 'on this machine only')];
+    if (isLoopback) return [...findings, good('address', 'on this machine only')];
     return [
+      ...findings,
       bad(
         'address',
         'PUBLIC_URL is not set: paid routes answer 503',
@@ -30,7 +32,6 @@ export async function checkReach({ server, mode }: Config): Promise<Finding[]> {
       ),
     ];
   }
-  const findings: Finding[] = adminListen ? [ownListener(adminListen)] : [];
   if (mode === 'live' && !publicUrl.startsWith('https:')) {
     findings.push(
       warn(

@@ -10,12 +10,17 @@ import { notFound } from './steps.ts';
 export type Door = 'public' | 'admin';
 
 const OPERATORS = /^\/(admin|metrics)(\/|$)/;
-/** Whoever watches the operator's listener asks for these there; results are looked at on the pages. */
-const ALSO = /^\/(health|ready|api\/health|media\/.*)$/;
+/** Whoever watches the operator's listener asks for these there, and what it answers; results are looked at on the pages. */
+const ALSO = /^\/(health|ready|api\/health|openapi\.json|media\/.*)$/;
 
 /** Whether a path is the operator's alone. */
 export function isOperators(path: string): boolean {
   return OPERATORS.test(path);
+}
+
+/** Whether the operator's listener answers a path. */
+export function answersAtOwnDoor(path: string): boolean {
+  return isOperators(path) || ALSO.test(path);
 }
 
 /** `hasOwn`: whether operators have a listener of their own. `cors`: of everybody's; no other page may ask the operator's. */
@@ -27,7 +32,7 @@ export function throughItsDoor(hasOwn: boolean, cors: Step): Step {
       if (isTheirs) throw notFound(ctx);
       return cors(ctx, next);
     }
-    if (!isTheirs && !ALSO.test(ctx.path)) throw notFound(ctx);
+    if (!answersAtOwnDoor(ctx.path)) throw notFound(ctx);
     return next();
   };
 }

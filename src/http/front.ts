@@ -19,7 +19,7 @@ import {
 import { boundary } from './steps.ts';
 import { withSpans } from './traced.ts';
 
-export interface FrontOptions extends RouterOptions {
+export interface FrontOptions extends Omit<RouterOptions, 'server'> {
   server: ServerConfig;
 }
 

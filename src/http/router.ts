@@ -6,6 +6,7 @@ import type { Web3Keys } from '../auth/web3-key.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Byok } from '../chat/byok.ts';
 import type { Chats } from '../chat/chats.ts';
+import type { ServerConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { MediaStore } from '../media/store.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -27,11 +28,14 @@ import { countTokens } from './anthropic/count-tokens.ts';
 import { chatShops } from './chat-shops.ts';
 import { BazaarEntries } from './discovery/bazaar.ts';
 import { kept } from './discovery/kept.ts';
+import { openapiOfOwnDoor } from './discovery/openapi.ts';
 import { DOCUMENTS } from './discovery/routes.ts';
+import { answersAtOwnDoor, isOperators } from './doors.ts';
 import { inTurn, type Step } from './in-turn.ts';
 import { creditsEstimate } from './openai/estimate.ts';
 import { whileSound } from './limits.ts';
 import { modelRoutes } from './models.ts';
+import type { OpenNow } from './open-now.ts';
 import { type Operation, runOperation } from './operation.ts';
 import { siteRoutes, type SiteOptions } from './page/routes.ts';
 import { whileOpenTo } from './public/closed.ts';
@@ -80,6 +84,8 @@ export interface RouterOptions
   media: MediaStore;
   webhooks: Webhooks;
   tasks: Tasks;
+  openNow: OpenNow;
+  server: Pick<ServerConfig, 'adminListen'>;
   presets: Presets;
   audio: AudioPaths;
 }
@@ -113,23 +119,36 @@ export function createRouter(given: RouterOptions): Routes {
   const sound = whileSound(options);
   const { catalogue } = options;
   const table: RouteEntry[] = [];
+  // As each listener describes itself.
+  const everybodys: RouteEntry[] = [];
+  const operators: RouteEntry[] = [];
+  const hasOwn = options.server.adminListen !== null;
+  const describe = (entry: RouteEntry): void => {
+    table.push(entry);
+    if (!hasOwn || !isOperators(entry.path)) everybodys.push(entry);
+    if (answersAtOwnDoor(entry.path)) operators.push(entry);
+  };
   const shops = new Map<string, Step>();
   const on = (method: Method, path: string, right: Right | null, ...steps: Step[]): void => {
-    table.push({ method, path, right, operation: null });
+    describe({ method, path, right, operation: null });
     router[method](path, ...steps);
     if (right === 'infer' && method === 'post') shops.set(path, inTurn(steps));
   };
   const serve = (method: Method, path: string, operation: Operation, ...before: Step[]): void => {
-    table.push({ method, path, right: operation.right, operation });
+    describe({ method, path, right: operation.right, operation });
     router[method](path, open, ...before, runOperation(options, operation));
   };
 
   on('get', '/health', null, health);
   on('get', '/api/health', null, health);
   on('get', '/ready', null, open, ready);
-  for (const [path, make] of DOCUMENTS) on('get', path, null, open, kept(options, table, make));
+  const ofOwnDoor = atOwnDoor(kept(options, operators, openapiOfOwnDoor));
+  for (const [path, make] of DOCUMENTS) {
+    const step = kept(options, everybodys, make);
+    on('get', path, null, open, path === '/openapi.json' ? ofOwnDoor(step) : step);
+  }
   const openTo = whileOpenTo(options);
-  for (const [method, path, step] of publicRoutes(options, table)) {
+  for (const [method, path, step] of publicRoutes(options, everybodys)) {
     // What the page of a server that is not set up looks like, too.
     if (path === '/site.css') on(method, path, null, step);
     else on(method, path, null, openTo, step);
@@ -214,6 +233,12 @@ export function straight(shops: Routes['shops']): Step {
 }
 
 const ended = (): Promise<void> => Promise.resolve();
+
+/** One step for the operator's listener, another for everybody's. */
+function atOwnDoor(own: Step): (everybodys: Step) => Step {
+  return (everybodys) => (ctx, next) =>
+    ctx.state.door === 'admin' ? own(ctx, next) : everybodys(ctx, next);
+}
 
 /** For a path that exists under another method. */
 export function methodNotAllowed(router: Router<State>) {

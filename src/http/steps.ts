@@ -202,7 +202,7 @@ export async function payingWallet(
     );
   }
   if (credentials.signIn === null) return null;
-  const { payer } = await options.payments.decode(payment);
+  const { address: payer } = await options.payments.payer(payment);
   const principal = await identify(options, ctx);
   if (principal?.kind === 'wallet' && isPayer(principal.wallet, payer)) return principal;
   throw new AppError(

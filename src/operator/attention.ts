@@ -7,6 +7,7 @@ import type { Tables } from '../db/tables.ts';
 import { checkDisk } from '../doctor/machine.ts';
 import { SYSTEM } from '../ledger/operations.ts';
 import { keptFor } from '../metrics/kept.ts';
+import { openByNetwork, openInWords } from '../payments/networks.ts';
 import type { CostDrift } from '../routing/drift.ts';
 import type { Routing } from '../routing/routing.ts';
 import type { ChannelSwitches } from './channels.ts';
@@ -64,6 +65,7 @@ export class Attention {
     const found = [
       ...this.#ways(),
       ...this.#upkeep(),
+      ...(await this.#gone()),
       ...(await this.#money()),
       ...(await this.#work()),
       ...(await this.#disk()),
@@ -161,6 +163,20 @@ export class Attention {
         sinceMs: nowMs - DAY_MS,
       })),
     ];
+  }
+
+  /** Networks that are not set up any more, with something open on them. */
+  async #gone(): Promise<Concern[]> {
+    const { rails, reports } = this.#options;
+    const open = (await openByNetwork(reports)).filter(({ network }) => !rails.get(network));
+    return open.map((one): Concern => {
+      const { network, payments } = one;
+      const what = `${network} is not set up any more, with ${openInWords(one)} open there`;
+      const to = payments ? '/admin/payments?state=submitted' : '/admin/payouts?state=sent';
+      return rails.toLook(network)?.canLookUp
+        ? { tone: 'warn', text: `${what}: looked for until it is known what became of them`, to }
+        : { tone: 'bad', text: `${what}: nobody looks for them. Set it up again`, to };
+    });
   }
 
   async #payouts(nowMs: number): Promise<Concern[]> {

@@ -9,6 +9,7 @@ import { type Clock } from '../clock.ts';
 import type { ChannelConfig, Config } from '../config/config.ts';
 import { takeInto } from '../config/live.ts';
 import { type DemoUpstream, startDemoUpstream } from '../demo-upstream.ts';
+import { OpenNow } from '../http/open-now.ts';
 import type { Origins } from '../http/origins.ts';
 import { KeySpending } from '../keys/spending.ts';
 import { openStore, type Store } from '../ledger/store.ts';
@@ -22,6 +23,7 @@ import { createWays } from './ways.ts';
 import { type SiteTools } from './site.ts';
 import { createTaskParts } from './tasks.ts';
 import { NO_UPKEEP } from '../operator/upkeep.ts';
+import { NetworkMemory } from '../payments/networks.ts';
 import { Payments } from '../payments/payments.ts';
 import { Payouts } from '../payouts/payouts.ts';
 import { PriceLists } from '../price-lists.ts';
@@ -38,6 +40,10 @@ export interface Overrides {
   log?: Log;
   /** What the rails reach facilitators and chains with. */
   fetch?: typeof fetch;
+  /** See RailOptions. */
+  settleTimeoutMs?: number;
+  /** See SettlerOptions. */
+  inlineWaitMs?: number;
   /** What names of callbacks and links to results stand for. */
   lookUp?: LookUpName;
   /** What the sandbox sells, instead of the demo upstream: base URL of an OpenAI-compatible server. */
@@ -96,7 +102,7 @@ export async function createParts(
   const byok = new Byok({ vault, routing, fee: config.byok });
   const money = { ledger, catalogue, quotes, creditUsd };
 
-  const { payments, payouts, rails } = await createPayments(config, tools, store);
+  const { payments, payouts, rails, networks } = await createPayments(config, tools, store);
   const told = { mode, ledger, reports, upkeep: tools.site?.upkeep ?? NO_UPKEEP, clock, log };
   const { metrics, requests } = opened.use(createMetrics({ ...ways, ...told }));
   const operator = createOperatorParts({ ...told, store, config, rails, ways, requests });
@@ -136,9 +142,10 @@ export async function createParts(
     tasks: made.tasks,
     metrics,
     requests,
+    openNow: new OpenNow(),
     ...usage,
   };
-  const rest = { ways, mediaWays: made, results, rails, demoUrl };
+  const rest = { ways, mediaWays: made, results, rails, networks, demoUrl };
   return { store, payouts, operator, ...rest, ...forHttp };
 }
 
@@ -161,10 +168,13 @@ export function nonces({ ledger }: Store): (id: string, expiresAtMs: number) => 
 }
 
 async function createPayments(config: Config, tools: Tools, store: Store) {
-  const { clock, log } = tools;
+  const { clock, log, inlineWaitMs } = tools;
   const { ledger, accounts } = store;
   const { networks } = config.payments;
   const rails = await Rails.make(networks, railOptions(config, tools));
+  const memory = new NetworkMemory({ ledger, box: store.boxFor('networks'), log });
+  await rails.lookAfter(await memory.missing(networks));
+  await memory.keep(networks);
   const payments = new Payments({
     ledger,
     accounts,
@@ -173,8 +183,10 @@ async function createPayments(config: Config, tools: Tools, store: Store) {
     clock,
     log,
     box: store.boxFor('payments'),
+    ...(inlineWaitMs !== undefined && { inlineWaitMs }),
   });
-  return { payments, payouts: new Payouts({ ledger, rails, clock, log }), rails };
+  const payouts = new Payouts({ ledger, rails, clock, log });
+  return { payments, payouts, rails, networks: memory };
 }
 
 /** What was used: sums by day, made behind what is charged, and the entries themselves. */
@@ -222,6 +234,7 @@ export function channelsOf({ mode, channels }: Config, demoUrl: string | null): 
   return channels.map((channel) => ({ ...channel, baseUrl: demoUrl }));
 }
 
-function railOptions({ dataDir, mode }: Config, { clock, log, fetch }: Tools) {
-  return { clock, log, dataDir, mode, ...(fetch && { fetch }) };
+function railOptions({ dataDir, mode }: Config, { clock, log, fetch, settleTimeoutMs }: Tools) {
+  const bounds = settleTimeoutMs === undefined ? {} : { settleTimeoutMs };
+  return { clock, log, dataDir, mode, ...bounds, ...(fetch && { fetch }) };
 }

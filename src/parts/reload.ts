@@ -44,11 +44,13 @@ export function reloads(
 
 async function reload(options: ReloadOptions, next: Config, actor: string): Promise<Reloaded> {
   const { parts, live, now, make, http, gate, log } = options;
-  const { payments, rails, store } = parts;
+  const { payments, rails, networks, store } = parts;
   requireSamePlace(now.config, next);
   const { config, needsRestart } = takeable(now.config, next);
   const nextRails = await rails.prepare(config.payments.networks);
   await atMost(payments.look(nextRails.added), NEW_RAILS_WAIT_MS);
+  // Before anything can be begun there.
+  await networks.keep(config.payments.networks);
   const changes = changesOf(now.config, config);
   // Nothing waits from here to the end: no request sees some of the old settings and some of the new.
   takeOver(parts, live, config);
@@ -61,9 +63,10 @@ async function reload(options: ReloadOptions, next: Config, actor: string): Prom
     .takeUp(nextRails.added)
     .catch((error: unknown) => log.error('payments_not_taken_up', { error }));
   const detail = { changes, needsRestart };
-  await store.ledger.write((tx) =>
-    audit(tx, { actor, action: 'settings.reload', target: 'settings', detail }),
-  );
+  // What is in force is in force, whether or not there is room to write it down.
+  await store.ledger
+    .write((tx) => audit(tx, { actor, action: 'settings.reload', target: 'settings', detail }))
+    .catch((error: unknown) => log.error('reload_not_logged', { actor, ...detail, error }));
   return { changes, needsRestart };
 }
 

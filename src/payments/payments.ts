@@ -11,6 +11,7 @@ import type { PaymentRow } from '../db/tables.ts';
 import { AppError } from '../errors.ts';
 import type { Balance } from '../ledger/ledger.ts';
 import { formatUsd, fromUsdcUnits, type NanoUsd, toUsdcUnits } from '../money.ts';
+import { begunBefore, takenBefore } from './begun.ts';
 import type { PaymentHeader } from './header.ts';
 import { within } from './in-flight.ts';
 import { RailWatch } from './rail-watch.ts';
@@ -141,12 +142,14 @@ export class Payments {
 
   /** Who signed a payment that is good, or was when it was taken in. Moves no money. Throws AppError('invalid_payment'). */
   async payer(header: PaymentHeader): Promise<Wallet> {
+    const begun = await begunBefore(this.#options, this.#rails, header);
+    if (begun) return { family: familyOf(begun), address: begun.payer, chain: '' };
     const rail = this.#rail(header.network);
     const { family } = rail;
     try {
       return { family, address: (await this.decode(header)).payer, chain: '' };
     } catch (error) {
-      return { family, address: (await this.#takenBefore(rail, error)).payer, chain: '' };
+      return { family, address: (await takenBefore(this.#options, rail, error)).payer, chain: '' };
     }
   }
 
@@ -191,12 +194,14 @@ export class Payments {
 
   async #takeIn(header: PaymentHeader, options: DepositOptions): Promise<PaymentRow> {
     const { ledger, config, clock } = this.#options;
+    const begun = await begunBefore(this.#options, this.#rails, header);
+    if (begun) return begun;
     const rail = this.#rail(header.network);
     let payment: SignedPayment;
     try {
       payment = await rail.decode(header.payload, clock.nowMs());
     } catch (error) {
-      return this.#takenBefore(rail, error);
+      return takenBefore(this.#options, rail, error);
     }
     const known = await findPayment(ledger.read, payment);
     const hasMoved = known && !['received', 'failed'].includes(known.state);
@@ -207,21 +212,6 @@ export class Payments {
       identifier: header.identifier,
     };
     return ledger.write((tx) => takeIn(tx.db, this.#options.box, payment, came, tx.nowMs));
-  }
-
-  /**
-   * What was taken in while it was good is carried to its end and answered with it for ever, also after it expired, or payTo or
-   * the fee payer changed.
-   */
-  async #takenBefore(rail: Rail, error: unknown): Promise<PaymentRow> {
-    const details = error instanceof AppError ? error.details : undefined;
-    const { payer, identity } = details ?? {};
-    if (typeof payer === 'string' && typeof identity === 'string') {
-      const by = { network: rail.network, asset: rail.asset, payer, identity };
-      const row = await findPayment(this.#options.ledger.read, by);
-      if (row && row.state !== 'failed' && row.state !== 'expired') return row;
-    }
-    throw error;
   }
 
   #checkRange({ amount }: SignedPayment, minimum: NanoUsd): void {

@@ -77,7 +77,7 @@ export class Reread {
   async #readOne(key: string, sinceMs: number): Promise<boolean> {
     const { ledger, log, rails } = this.#options;
     const network = key.slice(REREAD_PREFIX.length);
-    const rail = rails.toEnd(network);
+    const rail = rails.toLook(network);
     try {
       if (!rail?.paymentsSince) throw new Error('there is no chain to read on this network');
       const credited = await readNetwork(this.#options, rail.paymentsSince(sinceMs));

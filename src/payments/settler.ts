@@ -84,9 +84,10 @@ export class Settler {
     return this.#booked(row, async () => {
       const evidence = await this.look(row);
       if (evidence.state !== 'unknown') return this.#conclude(row, evidence);
+      const canLookUp = this.#options.rails.toLook(row.network)?.canLookUp;
       // Never handed on, too late for it, and nobody to ask: it moved nothing through us.
-      if (row.state === 'received' && !rail?.canLookUp) return this.#conclude(row, DROPPED);
-      if (rail && this.#mayHandOnAgain(row, rail, evidence)) return this.#handOn(row, rail, asker);
+      if (row.state === 'received' && !canLookUp) return this.#conclude(row, DROPPED);
+      if (rail && this.#mayHandOnAgain(row, evidence)) return this.#handOn(row, rail, asker);
       return this.#await(row, evidence, asker);
     });
   }
@@ -96,12 +97,13 @@ export class Settler {
    * transaction is known, or a facilitator named one that the chain does not get to see. Where only the facilitator can say what
    * became of the payment, handing on again is how it is asked.
    */
-  #mayHandOnAgain(row: PaymentRow, rail: Rail, { reason }: Unknown): boolean {
+  #mayHandOnAgain(row: PaymentRow, { reason }: Unknown): boolean {
     if (row.state !== 'submitted' || row.reason === 'exposure') return false;
     const nowMs = this.#options.clock.nowMs();
     const since = row.submitted_at ?? row.created_at;
     if (nowMs >= validUntil(row.valid_before, since)) return false;
-    if (row.transaction_id === null || !rail.canLookUp) return true;
+    const canLookUp = this.#options.rails.toLook(row.network)?.canLookUp;
+    if (row.transaction_id === null || !canLookUp) return true;
     const isOurs = row.raw_transaction !== null;
     return !isOurs && reason === 'not_found' && nowMs >= since + TO_BE_MINED_MS;
   }
@@ -127,7 +129,7 @@ export class Settler {
     const pollMs = inlineWaitMs / INLINE_POLLS;
     const deadline = performance.now() + inlineWaitMs;
     let evidence: Evidence = first;
-    if (asker === 'caller' && rails.toEnd(row.network)?.canLookUp) {
+    if (asker === 'caller' && rails.toLook(row.network)?.canLookUp) {
       while (evidence.state === 'unknown' && performance.now() + pollMs < deadline) {
         await sleep(pollMs);
         const look = this.look(await this.#read(row.id));
@@ -137,9 +139,9 @@ export class Settler {
     return this.#conclude(row, evidence);
   }
 
-  /** What the chain says now. A network that was not configured in this process is unknown. */
+  /** What the chain says now. A network that nothing is known of any more is unknown. */
   look(row: PaymentRow): Promise<Evidence> {
-    const rail = this.#options.rails.toEnd(row.network);
+    const rail = this.#options.rails.toLook(row.network);
     const transaction = row.transaction_id;
     if (!rail) {
       return Promise.resolve({ state: 'unknown', reason: 'network_not_configured', transaction });

@@ -160,7 +160,7 @@ export class Payouts {
     const actor = operatorName(by);
     const { ledger } = this.#options;
     const seen = await requirePayout(ledger.read, id);
-    const rail = this.#options.rails.toEnd(seen.network);
+    const rail = this.#options.rails.toLook(seen.network);
     if (!rail?.canLookUp) {
       throw new AppError('not_configured', `${seen.network}: no rpc_url shows what was sent.`);
     }

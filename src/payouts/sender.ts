@@ -119,7 +119,7 @@ export class PayoutSender {
 
   async #look(row: PayoutRow): Promise<PayoutRow> {
     const evidence = await this.look(row);
-    const rail = this.#options.rails.toEnd(row.network);
+    const rail = this.#options.rails.toPayOut(row.network);
     const isLost = evidence.state === 'unknown' && NOT_THERE.has(evidence.reason);
     if (!isLost || !rail || row.payment === null || row.looks < LOOKS_BEFORE_RESUBMIT) {
       return this.#conclude(row.id, evidence);
@@ -130,7 +130,7 @@ export class PayoutSender {
 
   /** What the chain says now. */
   look(row: PayoutRow): Promise<Evidence> {
-    const rail = this.#options.rails.toEnd(row.network);
+    const rail = this.#options.rails.toLook(row.network);
     const transaction = row.transaction_id;
     if (!rail || transaction === null) {
       return Promise.resolve({ state: 'unknown', reason: 'network_not_configured', transaction });

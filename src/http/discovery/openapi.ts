@@ -15,6 +15,12 @@ export function openapi(site: Site): Made {
   return { type: `${JSON_TYPE}; charset=utf-8`, text: jsonText(openapiDocument(site)) };
 }
 
+/** Of the operator's own listener, which is reached by no name of ours. */
+export function openapiOfOwnDoor(site: Site): Made {
+  const document = { ...openapiDocument(site), servers: [{ url: '/' }] };
+  return { type: `${JSON_TYPE}; charset=utf-8`, text: jsonText(document) };
+}
+
 /** Null for a route that nobody described: a test finds it. */
 export function describedOf({ method, path, operation }: RouteEntry): Described | null {
   const name = `${method} ${path}`;

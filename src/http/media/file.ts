@@ -8,12 +8,14 @@ import type { Clock } from '../../clock.ts';
 import type { MediaStore } from '../../media/store.ts';
 import { fileName, isInline } from '../../media/types.ts';
 import type { ClientIp } from '../client-ip.ts';
+import type { OpenNow } from '../open-now.ts';
 import type { Context } from '../request.ts';
 
 export interface MediaFileOptions {
   media: MediaStore;
   clock: Clock;
   clientIp: ClientIp;
+  openNow: Pick<OpenNow, 'downloads'>;
   /** How long a reader may stop; 30 s by default. */
   stalledMs?: number;
 }
@@ -29,9 +31,9 @@ const POLICY =
   "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox";
 
 export function mediaFile(options: MediaFileOptions) {
-  const { media, clock, clientIp, stalledMs = STALLED_MS } = options;
-  const running = new Map<string, number>();
-  let all = 0;
+  const { media, clock, clientIp, openNow, stalledMs = STALLED_MS } = options;
+  const { downloads } = openNow;
+  const { by: running } = downloads;
   return async (ctx: Context): Promise<void> => {
     const { id, token } = (ctx as unknown as { params: Record<string, string> }).params;
     const row = await find(media, id ?? '', token ?? '', clock.nowMs());
@@ -55,15 +57,15 @@ export function mediaFile(options: MediaFileOptions) {
     if (ctx.method === 'HEAD') return answer(ctx, status, headers);
     const address = clientIp(ctx.req);
     const mine = running.get(address) ?? 0;
-    if (all >= MOST_AT_ONCE || mine >= MOST_BY_ADDRESS) throw tooMany();
+    if (downloads.all >= MOST_AT_ONCE || mine >= MOST_BY_ADDRESS) throw tooMany();
     running.set(address, mine + 1);
-    all += 1;
+    downloads.all += 1;
     try {
       const bytes = await media.open(row, range ?? undefined);
       ctx.res.writeHead(status, headers);
       await sendBytes(ctx, bytes, stalledMs);
     } finally {
-      all -= 1;
+      downloads.all -= 1;
       const left = running.get(address)! - 1;
       if (left > 0) running.set(address, left);
       else running.delete(address);

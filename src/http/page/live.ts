@@ -1,6 +1,7 @@
 /** GET /admin/live: the figures of the overview as they change, as server-sent events. */
 import type { AdminOptions } from '../admin/options.ts';
 import { AppError } from '../../errors.ts';
+import type { OpenNow } from '../open-now.ts';
 import { goneSignal } from '../request.ts';
 import { figuresOf } from './overview.ts';
 import { type PageOptions, stream } from './page.ts';
@@ -12,15 +13,17 @@ const EVERY_MS = 2_000;
 const MAX_TICKS = 300;
 
 export interface LiveOptions extends PageOptions, Pick<AdminOptions, 'operator'> {
+  openNow: Pick<OpenNow, 'pages'>;
   /** `stopping` fires when the server ends. */
   tasks: { readonly stopping: AbortSignal };
 }
 
 export function live(options: LiveOptions) {
-  let open = 0;
+  const { openNow } = options;
   return stream(options, async ({ ctx }) => {
-    if (open >= MAX_STREAMS) throw new AppError('rate_limited', 'Too many pages are open.');
-    open += 1;
+    if (openNow.pages >= MAX_STREAMS)
+      throw new AppError('rate_limited', 'Too many pages are open.');
+    openNow.pages += 1;
     try {
       const gone = AbortSignal.any([goneSignal(ctx.res), options.tasks.stopping]);
       const { headers } = ctx.state;
@@ -35,7 +38,7 @@ export function live(options: LiveOptions) {
       }
       ctx.res.end();
     } finally {
-      open -= 1;
+      openNow.pages -= 1;
     }
   });
 }

@@ -15,12 +15,12 @@ const MAX_STREAMS = 20;
 
 /** GET /admin/playground/runs/{id}/live: its figures and text as they come, then `done`. */
 export function runLive(options: RunPageOptions) {
-  let open = 0;
+  const { openNow } = options;
   return stream(options, async (call) => {
     const { ctx, session } = call;
     const run = options.playground.find(session.hash, idOf(call));
-    if (open >= MAX_STREAMS) throw new AppError('rate_limited', 'Too many pages are open.');
-    open += 1;
+    if (openNow.runs >= MAX_STREAMS) throw new AppError('rate_limited', 'Too many pages are open.');
+    openNow.runs += 1;
     try {
       const gone = AbortSignal.any([goneSignal(ctx.res), options.tasks.stopping]);
       const { headers } = ctx.state;
@@ -37,7 +37,7 @@ export function runLive(options: RunPageOptions) {
       if (isOver(run)) ctx.res.write('event: done\ndata: {}\n\n');
       ctx.res.end();
     } finally {
-      open -= 1;
+      openNow.runs -= 1;
     }
   });
 }

@@ -13,6 +13,7 @@ import {
 import { isOver, type Run } from '../../playground/run.ts';
 import { isPriced } from '../../playground/spec.ts';
 import { AppError } from '../../errors.ts';
+import type { OpenNow } from '../open-now.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { link, sought } from './lists.ts';
 import { priceLines } from './models.ts';
@@ -28,6 +29,7 @@ export interface RunPageOptions extends PlaygroundPageOptions {
   config: { networks: readonly { network: string }[] };
   /** `stopping` fires when the server ends. */
   tasks: { readonly stopping: AbortSignal };
+  openNow: Pick<OpenNow, 'runs'>;
 }
 
 export const PLAYGROUND = '/admin/playground';

@@ -4,18 +4,17 @@
  */
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { type Principal, principalName } from '../../auth/principal.ts';
+import type { Principal } from '../../auth/principal.ts';
 import { AppError } from '../../errors.ts';
 import type { TaskEvent, Tasks } from '../../tasks/tasks.ts';
 import { operation } from '../operation.ts';
+import type { OpenNow } from '../open-now.ts';
 import { type Context, goneSignal } from '../request.ts';
+import type { Streams } from './streams.ts';
 
-/** Streams of one caller at once. */
-const MAX_STREAMS = 16;
 const KEEP_ALIVE_MS = 15_000;
 /** Then the client comes again, and who it is is asked again. */
 const MAX_STREAM_MS = 30 * 60_000;
-const RETRY_AFTER_SECONDS = 10;
 const NUMBER = /^\d{1,15}$/;
 const TERMINAL = new Set(['task.completed', 'task.failed', 'task.cancelled', 'task.expired']);
 
@@ -41,10 +40,11 @@ type Query = z.infer<typeof query>;
 
 export interface FollowOptions {
   tasks: Tasks;
+  openNow: Pick<OpenNow, 'streams'>;
 }
 
 /** Of all tasks of the caller, from now on where nothing else is said. */
-export function followAll({ tasks }: FollowOptions, streams: Streams) {
+export function followAll({ tasks, openNow: { streams } }: FollowOptions) {
   return operation<undefined, Query>({
     summary: 'What happens to the caller’s tasks: server-sent events, resumed by Last-Event-ID',
     right: 'tasks',
@@ -58,7 +58,7 @@ export function followAll({ tasks }: FollowOptions, streams: Streams) {
 }
 
 /** Of one task, from its beginning where nothing else is said, to its end. */
-export function followOne({ tasks }: FollowOptions, streams: Streams) {
+export function followOne({ tasks, openNow: { streams } }: FollowOptions) {
   return operation<undefined, Query>({
     summary: 'What happens to one task, from its beginning to its end: server-sent events',
     right: 'tasks',
@@ -70,30 +70,6 @@ export function followOne({ tasks }: FollowOptions, streams: Streams) {
       return follow(ctx, { tasks, principal, from, streams, taskId: id });
     },
   });
-}
-
-/** How many each caller has open. */
-export class Streams {
-  readonly #open = new Map<string, number>();
-
-  /** Throws rate_limited for one too many. */
-  async with(principal: Principal, work: () => Promise<void>): Promise<void> {
-    const name = principalName(principal);
-    const open = this.#open.get(name) ?? 0;
-    if (open >= MAX_STREAMS) {
-      throw new AppError('rate_limited', `At most ${MAX_STREAMS} streams at once.`, {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      });
-    }
-    this.#open.set(name, open + 1);
-    try {
-      await work();
-    } finally {
-      const left = (this.#open.get(name) ?? 1) - 1;
-      if (left > 0) this.#open.set(name, left);
-      else this.#open.delete(name);
-    }
-  }
 }
 
 interface Following {

@@ -3,12 +3,12 @@ import type { Tasks } from '../../tasks/tasks.ts';
 import type { Step } from '../in-turn.ts';
 import type { Operation } from '../operation.ts';
 import { payable } from '../payable.ts';
-import { followAll, followOne, Streams } from './following.ts';
+import { followAll, followOne, type FollowOptions } from './following.ts';
 import { makeAndWait, makeTask, type MakingOptions } from './making.ts';
 import { cancelTask, getTask, listTasks } from './reading.ts';
 import { type Shop, taskOffer } from './selling.ts';
 
-export interface TaskRoutesOptions extends MakingOptions {
+export interface TaskRoutesOptions extends MakingOptions, FollowOptions {
   tasks: Tasks;
 }
 
@@ -42,7 +42,6 @@ export function taskShops(options: TaskRoutesOptions): [path: string, paid: Step
 type TaskRoute = ['get' | 'delete', path: string, Operation];
 
 export function taskRoutes(options: TaskRoutesOptions): TaskRoute[] {
-  const streams = new Streams();
   const get = getTask(options);
   const list = listTasks(options);
   const cancel = cancelTask(options);
@@ -50,8 +49,8 @@ export function taskRoutes(options: TaskRoutesOptions): TaskRoute[] {
     ['get', '/v1/tasks', list],
     ['get', '/v1/tasks/:id', get],
     ['delete', '/v1/tasks/:id', cancel],
-    ['get', '/v1/tasks/:id/events', followOne(options, streams)],
-    ['get', '/v1/events', followAll(options, streams)],
+    ['get', '/v1/tasks/:id/events', followOne(options)],
+    ['get', '/v1/events', followAll(options)],
     ['get', '/api/v1/media/tasks', list],
     ['get', '/api/v1/media/tasks/:id', get],
     ['delete', '/api/v1/media/tasks/:id', cancel],

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { MediaType } from '../../../src/config/config.ts';
 import type { MediaRow } from '../../../src/db/tables.ts';
 import { startApp, type TestApp } from '../../support/app.ts';
+import { OpenNow } from '../../../src/http/open-now.ts';
 import { mediaFile } from '../../../src/http/media/file.ts';
 import type { Context } from '../../../src/http/request.ts';
 import { mediaBench, mp4, png } from '../../support/media.ts';
@@ -262,7 +263,8 @@ describe('a link to a result', () => {
     const [, , id, token] = new URL(bench.media.view(row).url).pathname.split('/');
     const { media, store } = bench;
     const clientIp = () => '';
-    const file = mediaFile({ media, clock: store.clock, clientIp, stalledMs: 50 });
+    const openNow = new OpenNow();
+    const file = mediaFile({ media, clock: store.clock, clientIp, openNow, stalledMs: 50 });
     const server = createServer((req, res) => {
       const ctx = { req, res, method: 'GET', params: { id, token }, state: { headers: {} } };
       void file(ctx as unknown as Context);
