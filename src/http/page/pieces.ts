@@ -40,7 +40,7 @@ export function table<Row>(
 
 /** What is known of one thing, line by line. */
 export function facts(lines: readonly (readonly [name: string, value: Piece])[]): Html {
-  return html`<div class="scroll">
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Facts">
     <table class="facts">
       <tbody>
         ${lines.map(

@@ -5,11 +5,10 @@ import { AppError } from '../../errors.ts';
 import { html, type Html } from './html.ts';
 import { form, type FormAnswer, page } from './page.ts';
 import { whatChanged } from './reloaded.ts';
+import { settingsSections } from './settings-sections.ts';
 import type { SetupPageOptions } from './setup.ts';
 
 const PATH = '/admin/settings';
-/** Characters; longer sections are folded. */
-const MOST_SHOWN = 1_500;
 
 /** GET /admin/settings */
 export function settingsPage(options: SetupPageOptions) {
@@ -45,7 +44,7 @@ export function settingsPage(options: SetupPageOptions) {
             </form>
             <a href="/admin/setup">Set up anew</a> <a href="/admin/self-test">Self-test</a>
           </div>
-          ${Object.entries(described).map(([name, value]) => section(name, value))}`,
+          ${settingsSections(JSON.parse(JSON.stringify(described)) as Record<string, unknown>)}`,
       );
     },
   });
@@ -74,12 +73,4 @@ function faultsOf({ faults }: ConfigError): Html {
       ${faults.map(({ path, message }) => html`<li class="bad">${path}: ${message}</li>`)}
     </ul>
     <p><a href="${PATH}">To the settings</a></p>`;
-}
-
-function section(name: string, value: unknown): Html {
-  const text = JSON.stringify(value, null, 2);
-  return html`<details class="card" ${text.length < MOST_SHOWN && html` open`}>
-    <summary><h2>${name}</h2></summary>
-    <pre>${text}</pre>
-  </details>`;
 }

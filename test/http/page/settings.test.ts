@@ -21,7 +21,7 @@ describe('the settings page', () => {
     await using app = await startApp({ environment, change });
     const cookie = await operatorCookie(app);
     const text = await (await fetch(`${app.url}/admin/settings`, { headers: { cookie } })).text();
-    expect(text).toContain('minimumTopUp');
+    expect(text).toContain('minimum_top_up');
     expect(text).toContain('demo-chat');
     const secrets = [
       environment.FAREBOX_MASTER_KEY,
