@@ -47,7 +47,7 @@ describe.skipIf(NO_CHROMIUM !== null)('every page', () => {
     const paths = [...OPEN_PATHS, ...SITE_PATHS, ...(await detailPaths(page, shop.url))];
     await visit(page, shop, paths, '');
     await visit(await enter(empty), empty, ['/', '/reference', ...SITE_PATHS], 'empty ');
-  }, 180_000);
+  }, 400_000);
   afterAll(async () => {
     await browser.close();
     await shop.close();
