@@ -194,6 +194,7 @@ describe('the server', () => {
     const port = new URL(server.url).port;
     const third = await run(sandbox({ PORT: port }), 'serve', '--json');
     expect(third.code).toBe(1);
+    expect(third.out).toContain(`127.0.0.1:${port} is in use: stop what listens there`);
     expect(third.out).toContain('EADDRINUSE');
     expect((await fetch(`${server.url}/ready`)).status).toBe(200);
   });

@@ -1,8 +1,8 @@
 /** `doctor`: every check of an installation, each with what mends it. */
-import { mkdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../clock.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
+import { openDataDir } from '../data-dir.ts';
 import { examine, type Finding } from '../doctor/doctor.ts';
 import type { Command } from './command.ts';
 
@@ -36,7 +36,7 @@ export async function doctor(command: Command): Promise<boolean> {
 async function look({ environment, cwd }: Command): Promise<Finding[]> {
   try {
     const config = loadConfig(environment, { cwd });
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    await openDataDir(config.dataDir);
     return await examine(config, systemClock);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -153,7 +153,7 @@ function addNotes({ mode, server, channels, models, payments }: Config, notes: s
     notes.push('no channel: set OPENAI_API_KEY, or list channels in the file');
   else if (models.length === 0) notes.push('no model is for sale: list models in the file');
   if (payments.networks.length === 0)
-    notes.push('no network: nobody can pay; set PAY_TO_EVM or PAY_TO_SOLANA');
+    notes.push('no network: nobody can pay; set PAY_TO_EVM or PAY_TO_SOLANA, and a way to settle');
   for (const { id, price } of models) {
     if (price.rules.length > 0 && price.rules.every((rule) => /^0(\.0*)?$/.test(rule.usd)))
       notes.push(`the model ${id} is free: all its prices are 0`);

@@ -134,7 +134,8 @@ async function checkUpstream(
       `${routed.length} models; this kind of server cannot be asked without buying`,
     );
   const { models: known } = answer;
-  const missing = known?.length ? routed.filter((model) => !known.includes(model)) : [];
+  const unlisted = known?.length ? routed.filter((model) => !known.includes(model)) : [];
+  const missing = [...new Set(unlisted)];
   if (!missing.length) return good(subject, `answers, takes the key, ${routed.length} models`);
   const named = missing.slice(0, MAX_NAMED).join(', ');
   const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : '';

@@ -216,14 +216,25 @@ function dropLogger(log: Log): () => void {
   };
 }
 
+const NO_LISTENING: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use: stop what listens there, or set another port (0 takes a free one)',
+  EACCES: 'is not for this user: set a port of 1024 or above',
+  EADDRNOTAVAIL: 'is no address of this machine: set one that it has (0.0.0.0 is all of them)',
+};
+
 async function listen(
   server: Server,
   { port, host }: { port: number; host: string },
 ): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    const refused = (cause: NodeJS.ErrnoException) => {
+      const why = NO_LISTENING[cause.code ?? ''];
+      const text = `${host}:${port} ${why} (${cause.code}).`;
+      reject(why === undefined ? cause : new Error(text, { cause }));
+    };
+    server.once('error', refused);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', refused);
       resolve();
     });
   });

@@ -1,11 +1,12 @@
 /** Opens the data directory: lock, database, mode stamp, seals, what the last process left behind. */
 import { createHmac } from 'node:crypto';
-import { mkdir, rm, statfs, stat, open } from 'node:fs/promises';
+import { rm, statfs, stat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import { Accounts } from '../accounts.ts';
 import type { Clock } from '../clock.ts';
 import type { Mode } from '../config/config.ts';
+import { openDataDir } from '../data-dir.ts';
 import { type Database, openDatabase } from '../db/open.ts';
 import type { HoldRow, Tables } from '../db/tables.ts';
 import { Idempotency } from '../idempotency/idempotency.ts';
@@ -62,7 +63,7 @@ export interface Store {
 /** Throws when the directory is in use, of the other mode, or its ledger was tampered with or rolled back. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, clock, log } = options;
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await openDataDir(dataDir);
   await using opened = new AsyncDisposableStack();
   const lock = await lockDataDir(dataDir, options.pid ?? 0);
   opened.defer(() => lock.release());

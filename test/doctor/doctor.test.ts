@@ -100,6 +100,9 @@ describe.skipIf(anvilBinary() === null)('farebox doctor', () => {
     expect(code).toBe(0);
     expect(of('upstream openai')[0]).toMatchObject({ state: 'warn' });
     expect(of('upstream openai')[0]?.message).toMatch(/^does not list .+ and \d+ more$/);
+    const named = of('upstream openai')[0]?.message.replace(/^does not list (.*) and .*/, '$1');
+    const names = named?.split(', ') ?? [];
+    expect(new Set(names).size).toBe(names.length);
   });
 
   it('says that gas is out, that a chain is silent, that it is another chain', async () => {
