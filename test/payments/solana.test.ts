@@ -181,4 +181,21 @@ describe.skipIf(!(await hasSolana()))('payments on Solana', () => {
     await till.payments.deposit(header);
     expect(await till.deposits()).toEqual([5_000_000]);
   });
+
+  it('that a facilitator settled without a word are credited once we settle ourselves, and never called expired (P-6)', async () => {
+    await till[Symbol.asyncDispose]();
+    await open({ ...remote, rpcUrl: null });
+    const { header } = await pay();
+    facilitator.bend = () => null;
+    const id = await expectPending(till.payments.deposit(header));
+    expect(await till.payments.status(id)).toMatchObject({ transaction: null });
+    const before = till;
+    till = await till.restart({ networks: [embedded] });
+    await before.payments.stop();
+    cluster.runtime.expireBlockhashes();
+    cluster.runtime.finalize();
+    await till.later(5 * MINUTE);
+    expect(await till.payments.status(id)).toMatchObject({ status: 'settled' });
+    expect(await till.deposits()).toEqual([5_000_000]);
+  });
 });
