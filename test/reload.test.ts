@@ -1,5 +1,6 @@
 import { expect, it, describe } from 'vitest';
 import type { Config } from '../src/config/config.ts';
+import { checkReach } from '../src/doctor/reach.ts';
 import { chatBody, type Json, PLAY_EVM, PLAY_SOLANA, startApp } from './support/app.ts';
 import { sendRaw } from './support/raw-http.ts';
 import {
@@ -181,6 +182,22 @@ describe('a listener of the operator’s own', () => {
     expect(await named('localhost:8403', '/metrics')).toBe(200);
     expect(await named('localhost:8403', '/admin/login')).toBe(200);
     expect((await ask('/metrics', { 'x-forwarded-for': '8.8.8.8' })).status).toBe(401);
+  });
+
+  it('is named by doctor, and where others could reach it that is said', async () => {
+    await using app = await startApp();
+    const { config } = app.app;
+    const ownOf = async (host: string) => {
+      const server = { ...config.server, adminListen: { host, port: 8_403 } };
+      const found = await checkReach({ ...config, server });
+      return found.find(({ subject }) => subject === 'operator');
+    };
+    expect(await ownOf('127.0.0.1')).toMatchObject({ state: 'good', mend: null });
+    expect(await ownOf('0.0.0.0')).toMatchObject({
+      state: 'warn',
+      message: '/metrics answers without a key to whoever reaches 0.0.0.0:8403',
+    });
+    expect((await checkReach(config)).map(({ subject }) => subject)).toEqual(['address']);
   });
 
   it('describes each listener by what answers there, also after a reload', async () => {

@@ -72,7 +72,10 @@ payments: { minimum_top_up_usd: '${minimum}' }
       });
     const released = Promise.withResolvers<void>();
     upstream.usually(async (response, request) => {
-      if (request.json['stream'] !== true) return whole()(response, request);
+      if (request.json['stream'] !== true) {
+        await whole()(response, request);
+        return;
+      }
       startStream(response);
       await released.promise;
       for (const piece of [...words(3), STOP, usageEvent(), DONE]) await write(response, piece);

@@ -396,15 +396,6 @@ describe('a fault of ours', () => {
     await expectMoney(bench, account, ids.length * CLIP);
   });
 
-  it('that a channel was taken out of the settings ends nothing in the process that began it', async () => {
-    await using bench = await taskBench();
-    const { id, account } = await madeBy(bench);
-    await bench.pass();
-    bench.routing.replace([]);
-    expect((await bench.finish(id)).state).toBe('completed');
-    await expectMoney(bench, account, CLIP);
-  });
-
   it('that a channel was not there at the next start ends its tasks only when their time is over', async () => {
     await using bench = await taskBench();
     const { id, account } = await madeBy(bench);
