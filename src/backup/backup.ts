@@ -41,6 +41,9 @@ export interface Backup extends Manifest {
 export async function makeBackup(options: BackupOptions): Promise<Backup> {
   const { dataDir, passphrase, nowMs } = options;
   const target = resolve(options.target);
+  const there = await stat(target).catch(() => null);
+  // It is replaced by its name: a device or a pipe would be gone.
+  if (there && !there.isFile()) throw new Error(`${target} is no file: name one.`);
   const staging = await mkdtemp(join(dirname(target), '.farebox-backup-'));
   try {
     const copy = join(staging, DATABASE_FILE);

@@ -79,14 +79,19 @@ async function take(
   const copy = join(staging, DATABASE_FILE);
   if (!(await isDatabase(file))) {
     await unpack(file, staging, passphrase);
-    const manifest = await readManifest(staging, file);
-    await inspect(copy);
-    return manifest;
+    const madeAt = await readMadeAt(staging, file);
+    return { head: await takeHead(staging), madeAt };
   }
   await copyDatabase(file, copy);
-  const { head } = await inspect(copy);
-  await writeHead(join(staging, HEAD_FILE), head);
+  const head = await takeHead(staging);
   return { head, madeAt: new Date((await lastSealed(copy)) ?? nowMs - UNSEALED_MS).toISOString() };
+}
+
+/** What the database itself ends at: a manifest or a head file may say anything, or be missing. */
+async function takeHead(staging: string): Promise<Head> {
+  const { head } = await inspect(join(staging, DATABASE_FILE));
+  await writeHead(join(staging, HEAD_FILE), head);
+  return head;
 }
 
 /** How long before a copy without a single entry the first payment is looked for. */
@@ -120,11 +125,20 @@ async function lastSealed(file: string): Promise<number | null> {
   }
 }
 
-async function readManifest(staging: string, file: string): Promise<Manifest> {
+async function readMadeAt(staging: string, file: string): Promise<string> {
   const text = await readFile(join(staging, MANIFEST_FILE), 'utf8').catch(() => '{}');
-  const manifest = JSON.parse(text) as Partial<Whole>;
-  if (manifest.format === 1 && manifest.head && manifest.madeAt) return manifest as Whole;
+  const { format, madeAt } = manifestIn(text);
+  const hasDatabase = await stat(join(staging, DATABASE_FILE)).catch(() => null);
+  if (format === 1 && hasDatabase && !Number.isNaN(Date.parse(madeAt ?? ''))) return madeAt!;
   throw new Error(`${file} is not a backup of Farebox, or one of a newer version.`);
+}
+
+function manifestIn(text: string): Partial<Whole> {
+  try {
+    return (JSON.parse(text) ?? {}) as Partial<Whole>;
+  } catch {
+    return {};
+  }
 }
 
 /** Answers how many results it names. */
@@ -208,25 +222,31 @@ async function markReread(
   }
 }
 
-/** The database last: until it is there the directory has none, which is better than two halves. */
+/**
+ * The head first and the database last, and never no head: whenever this is cut off, a start finds either a database that its head knows,
+ * or none of what the head knows, and refuses that instead of beginning an empty ledger.
+ */
 async function swap(staging: string, { dataDir, nowMs }: RestoreOptions): Promise<string | null> {
   const aside = join(
     dataDir,
     `before-restore-${new Date(nowMs).toISOString().replaceAll(':', '')}`,
   );
-  let hasOld = false;
-  for (const name of [DATABASE_FILE, `${DATABASE_FILE}-wal`, `${DATABASE_FILE}-shm`, HEAD_FILE]) {
-    if (!(await stat(join(dataDir, name)).catch(() => null))) continue;
-    if (!hasOld) await mkdir(aside, { mode: 0o700 });
-    hasOld = true;
-    await rename(join(dataDir, name), join(aside, name));
+  const isThere = async (name: string) =>
+    (await stat(join(dataDir, name)).catch(() => null)) !== null;
+  const old: string[] = [];
+  for (const name of [DATABASE_FILE, `${DATABASE_FILE}-wal`, `${DATABASE_FILE}-shm`]) {
+    if (await isThere(name)) old.push(name);
   }
+  const hasHead = await isThere(HEAD_FILE);
+  const hasOld = hasHead || old.length > 0;
+  if (hasOld) await mkdir(aside, { mode: 0o700 });
+  if (hasHead) await copyFile(join(dataDir, HEAD_FILE), join(aside, HEAD_FILE));
+  await rename(join(staging, HEAD_FILE), join(dataDir, HEAD_FILE));
+  for (const name of old) await rename(join(dataDir, name), join(aside, name));
   const settings = join(staging, 'farebox.yaml');
-  const hasSettings = await stat(join(dataDir, 'farebox.yaml')).catch(() => null);
-  if (!hasSettings && (await stat(settings).catch(() => null))) {
+  if (!(await isThere('farebox.yaml')) && (await stat(settings).catch(() => null))) {
     await rename(settings, join(dataDir, 'farebox.yaml'));
   }
-  await rename(join(staging, HEAD_FILE), join(dataDir, HEAD_FILE));
   await rename(join(staging, DATABASE_FILE), join(dataDir, DATABASE_FILE));
   return hasOld ? aside : null;
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { create, extract } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeBackup } from '../../src/backup/backup.ts';
 import { restoreBackup, type RestoreOptions } from '../../src/backup/restore.ts';
@@ -162,6 +163,38 @@ describe('a backup', () => {
     await writeFile(target(), 'something else');
     await expect(restore(dataDir)).rejects.toThrow('not a whole backup');
     expect((await readdir(dataDir)).filter((name) => !/lock|pid/.test(name))).toEqual([]);
+  });
+
+  it('whose manifest or head file lies or is missing is judged by its database (S-25)', async () => {
+    await store.wallet('1');
+    await back();
+    const unpacked = await mkdtemp(join(dir, 'unpacked-'));
+    await extract({ file: target(), cwd: unpacked });
+    await store.wallet('2');
+    await store.close();
+    const known = await readFile(join(store.dataDir, 'ledger.head'), 'utf8');
+    const text = await readFile(join(unpacked, 'manifest.json'), 'utf8');
+    const lie = { ...(JSON.parse(text) as object), head: JSON.parse(known) as unknown };
+    await writeFile(join(unpacked, 'manifest.json'), JSON.stringify(lie));
+    await writeFile(join(unpacked, 'ledger.head'), known);
+    const packed = (names: string[]) =>
+      create({ file: target(), cwd: unpacked, gzip: true }, names);
+    await packed(['manifest.json', 'farebox.db', 'ledger.head']);
+    await expect(restore(store.dataDir)).rejects.toThrow('Restoring it gives up everything');
+    await packed(['manifest.json', 'farebox.db']);
+    const { manifest } = await restore(store.dataDir, { acceptRollback: true });
+    const head: unknown = JSON.parse(await readFile(join(store.dataDir, 'ledger.head'), 'utf8'));
+    expect(head).toEqual(manifest.head);
+    expect(head).not.toEqual(JSON.parse(known));
+    await writeFile(join(unpacked, 'manifest.json'), JSON.stringify({ ...lie, madeAt: 'once' }));
+    await packed(['manifest.json', 'farebox.db']);
+    await expect(restore(store.dataDir)).rejects.toThrow('is not a backup of Farebox');
+  });
+
+  it('does not take the place of what is no file', async () => {
+    await expect(
+      makeBackup({ dataDir: store.dataDir, target: dir, passphrase: null, nowMs: 0 }),
+    ).rejects.toThrow('is no file');
   });
 
   it('that fails leaves the last good one in place', async () => {
