@@ -1,6 +1,7 @@
 /** From the answers of the set-up page to a settings file and what is secret in it, checked as a start would check it. */
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { urlProblem } from '../config/urls.ts';
 import { shippedLike } from '../config/catalogue.ts';
 import type { Config } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
@@ -8,7 +9,7 @@ import { ConfigError, Faults } from '../config/fault.ts';
 import { loadConfig } from '../config/load.ts';
 import { channelsFrom, networksFrom } from '../config/zero.ts';
 import { askUpstream } from '../doctor/upstreams.ts';
-import { type Answers, asEnvironment, OTHER, SECRET_NAMES } from './answers.ts';
+import { type Answers, asEnvironment, OTHER, SECRET_NAMES, UPSTREAM_CHOICES } from './answers.ts';
 import { SETTINGS_FILE } from './kept-secrets.ts';
 
 export interface Draft {
@@ -27,6 +28,15 @@ export interface DraftOptions {
   nowMs: number;
 }
 
+/** Answers whose fields on the page are called otherwise. */
+const FIELDS: Record<string, string> = {
+  baseUrl: 'base_url',
+  upstreamKey: 'upstream_key',
+  publicUrl: 'public_url',
+  facilitatorUrl: 'FACILITATOR_URL',
+  rpcUrlBase: 'RPC_URL_BASE',
+  rpcUrlSolana: 'RPC_URL_SOLANA',
+};
 const MARKUP = /^\d{1,4}(\.\d{1,4})?$/;
 /** The channel to a server that is in no list of ours. */
 const OTHER_ID = 'upstream';
@@ -87,11 +97,20 @@ function loaded(
 function requireAnswered(answers: Answers): void {
   const faults = new Faults();
   const isOther = answers.upstream === OTHER;
-  if (answers.upstream === '') faults.add('upstream', 'must be one of the list');
+  if (!UPSTREAM_CHOICES.some(([name]) => name === answers.upstream)) {
+    faults.add('upstream', 'must be one of the list');
+  }
+  // What is typed into a browser must not read the environment of the process, where secrets are.
+  for (const [name, value] of Object.entries(answers)) {
+    if (String(value).includes('${')) faults.add(FIELDS[name] ?? name, 'must not contain ${');
+  }
   if (!isOther && answers.upstreamKey === '')
     faults.add('upstream_key', 'is missing: the key of the upstream');
   if (isOther && answers.baseUrl === '')
     faults.add('base_url', 'is missing: the address of the server');
+  // Before it is asked: it is shown the key.
+  const wrong = answers.baseUrl === '' ? null : urlProblem(answers.baseUrl);
+  if (wrong !== null) faults.add('base_url', wrong);
   if (answers.payToEvm === '' && answers.payToSolana === '') {
     faults.add('pay_to_evm', 'is missing: give an address on Base, on Solana, or both');
   }

@@ -1,5 +1,5 @@
 /** The first run: what an operator answers, looked at live, then written down. Nothing is saved while anything is broken. */
-import { open, rename } from 'node:fs/promises';
+import { copyFile, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { audit } from '../audit.ts';
 import { type Operator, operatorName } from '../auth/operator.ts';
@@ -11,6 +11,7 @@ import { checkPayments } from '../doctor/payments.ts';
 import { type Finding } from '../doctor/finding.ts';
 import { checkUpstreams } from '../doctor/upstreams.ts';
 import { AppError } from '../errors.ts';
+import { newId } from '../ids.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { MasterKey } from '../master-key.ts';
 import type { Answers } from './answers.ts';
@@ -77,12 +78,19 @@ export class Setup {
     const actor = operatorName(who);
     const locked = this.lockedBecause;
     if (locked !== null) throw new AppError('state_conflict', locked);
+    const path = join(config.dataDir, SETTINGS_FILE);
+    // Written beside it first: where the disk is full or closed, no secret of the settings in force has changed.
+    const part = await writeBeside(path, text);
     await ledger.write(async (tx) => {
       await keepSecrets(tx, masterKey.values, secrets);
       const detail = { secrets: Object.keys(secrets) };
       await audit(tx, { actor, action: 'settings.save', target: SETTINGS_FILE, detail });
     });
-    await writeWhole(join(config.dataDir, SETTINGS_FILE), text);
+    // What somebody wrote by hand is not lost.
+    await copyFile(path, `${path}.before`).catch((error: unknown) => {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    });
+    await rename(part, path);
   }
 
   /**
@@ -95,14 +103,20 @@ export class Setup {
   }
 }
 
-async function writeWhole(path: string, text: string): Promise<void> {
-  const part = `${path}.new`;
-  const handle = await open(part, 'w', 0o600);
+/** Answers its name, which no other save shares. */
+async function writeBeside(path: string, text: string): Promise<string> {
+  const part = `${path}.${newId('new')}`;
   try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(part, 'wx', 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
   }
-  await rename(part, path);
+  return part;
 }

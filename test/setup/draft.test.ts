@@ -53,6 +53,21 @@ describe('answers of the set-up page', () => {
     expect(unpriced).toEqual(['home-grown']);
   });
 
+  it('read no variable of the environment, and ask no address in the clear', async () => {
+    const environment = { CANARY: 'canary-of-the-environment' };
+    for (const [field, said, what] of [
+      ['base_url', `${baseUrl}/\${CANARY}`, 'must not contain ${'],
+      ['public_url', 'https://${CANARY}.example.com', 'must not contain ${'],
+      ['base_url', 'http://192.0.2.1/v1', 'must be an https URL'],
+      ['upstream', 'FAREBOX_ADMIN_KEY', 'must be one of the list'],
+    ] as const) {
+      for (const upstream of field === 'upstream' ? [said] : ['OPENAI_API_KEY', 'other']) {
+        const draft = draftOf(answers({ upstream, [field]: said }), { ...OPTIONS, environment });
+        await expect(draft).rejects.toThrow(what);
+      }
+    }
+  });
+
   it.each([
     ['markup', { markup: '-1' }],
     ['public_url', { public_url: 'gw.example.com' }],

@@ -109,7 +109,7 @@ function sold(answers: Answers): Html {
       <summary>At another address</summary>
       ${field('Base URL', 'base_url', {
         value: answers.baseUrl,
-        hint: 'For a server of your own that speaks OpenAI’s dialect: http://10.0.0.5:8000/v1',
+        hint: 'For a server of your own that speaks OpenAI’s dialect: https://llm.example.com/v1, or http://127.0.0.1:8000/v1 on this machine',
       })}
     </details>
   </fieldset>`;
