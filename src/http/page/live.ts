@@ -20,7 +20,7 @@ export interface LiveOptions extends PageOptions, Pick<AdminOptions, 'operator'>
 
 export function live(options: LiveOptions) {
   const { openNow } = options;
-  return stream(options, async ({ ctx }) => {
+  return stream(options, async ({ ctx }, isStillIn) => {
     if (openNow.pages >= MAX_STREAMS)
       throw new AppError('rate_limited', 'Too many pages are open.');
     openNow.pages += 1;
@@ -31,6 +31,7 @@ export function live(options: LiveOptions) {
       ctx.res.writeHead(200, headers);
       let last = '';
       for (let tick = 0; tick < MAX_TICKS && !gone.aborted; tick += 1) {
+        if (!(await isStillIn())) break;
         const now = JSON.stringify(figuresOf(await options.operator.standing.now()));
         ctx.res.write(now === last ? ': still\n\n' : `event: figures\ndata: ${now}\n\n`);
         last = now;

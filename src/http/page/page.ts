@@ -97,12 +97,18 @@ function sendWhole(ctx: Context, title: string, main: Html): void {
   );
 }
 
-/** For operators, too, where `run` answers by itself: a stream, a download. */
-export function stream(options: PageOptions, run: (call: PageCall) => Promise<void>) {
+/**
+ * For operators, too, where `run` answers by itself: a stream, a download. What takes long asks `isStillIn` as it goes on: whoever signed
+ * out, or whose key was revoked, sees no more.
+ */
+export function stream(
+  options: PageOptions,
+  run: (call: PageCall, isStillIn: () => Promise<boolean>) => Promise<void>,
+) {
   return guarded(options, async (ctx) => {
     const call = await signedIn(options, ctx);
     if (!call) return redirect(ctx, '/admin/login');
-    await run(call);
+    await run(call, async () => (await signedIn(options, ctx)) !== null);
   });
 }
 

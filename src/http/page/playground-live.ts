@@ -9,6 +9,8 @@ import { stream } from './page.ts';
 import { chainOf, isShown, money, type RunPageOptions, stepText } from './playground.ts';
 
 const LOOK_MS = 150;
+/** Whether its session still stands is asked about every two seconds. */
+const LOOKS_A_SESSION = 13;
 /** Longer than any run. */
 const MAX_LOOKS = 1_000;
 const MAX_STREAMS = 20;
@@ -16,7 +18,7 @@ const MAX_STREAMS = 20;
 /** GET /admin/playground/runs/{id}/live: its figures and text as they come, then `done`. */
 export function runLive(options: RunPageOptions) {
   const { openNow } = options;
-  return stream(options, async (call) => {
+  return stream(options, async (call, isStillIn) => {
     const { ctx, session } = call;
     const run = options.playground.find(session.hash, idOf(call));
     if (openNow.runs >= MAX_STREAMS) throw new AppError('rate_limited', 'Too many pages are open.');
@@ -28,6 +30,7 @@ export function runLive(options: RunPageOptions) {
       ctx.res.writeHead(200, headers);
       let last = '';
       for (let look = 0; look < MAX_LOOKS && !gone.aborted; look += 1) {
+        if (look % LOOKS_A_SESSION === 0 && !(await isStillIn())) break;
         const now = JSON.stringify(figuresOf(run));
         if (now !== last) ctx.res.write(`event: figures\ndata: ${now}\n\n`);
         last = now;

@@ -1,7 +1,7 @@
 /** How an operator comes in: with a key, or, on a new server, over the claim link of its log. */
 import { SESSION_MS } from '../../auth/sessions.ts';
 import { AppError } from '../../errors.ts';
-import { requireNoFlood, type GuardOptions } from '../limits.ts';
+import { orFlood, requireNoFlood, type GuardOptions } from '../limits.ts';
 import type { Context } from '../request.ts';
 import { html, type Html } from './html.ts';
 import { open, type PageOptions, redirect, setCookie, show, form } from './page.ts';
@@ -24,8 +24,9 @@ export function logIn(options: SignInOptions) {
       const token = await options.sessions.signIn((fields.get('key') ?? '').trim());
       enter(ctx, token, '/admin');
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'invalid_credential') throw error;
-      await showLogin(ctx, options, error.message);
+      const said = await orFlood(ctx, options, error);
+      if (!(said instanceof AppError) || said.code !== 'invalid_credential') throw said;
+      await showLogin(ctx, options, said.message);
     }
   });
 }
@@ -70,7 +71,7 @@ export function claimPage(options: SignInOptions) {
   return open(options, async (ctx) => {
     await requireNoFlood(options, ctx, 'unauthorized');
     const code = codeOf(ctx);
-    if (!(await options.sessions.isClaimable(code))) throw usedUp();
+    if (!(await options.sessions.isClaimable(code))) throw await orFlood(ctx, options, usedUp());
     const main = html`<p>
         This server has no operator yet. Claiming it makes you one: your browser is signed in, and
         you are shown an operator key once, to keep.
@@ -84,7 +85,9 @@ export function claimPage(options: SignInOptions) {
 export function claim(options: SignInOptions) {
   return open(options, async (ctx) => {
     await requireNoFlood(options, ctx, 'unauthorized');
-    const key = await options.sessions.claim(codeOf(ctx));
+    const key = await options.sessions.claim(codeOf(ctx)).catch(async (error: unknown) => {
+      throw await orFlood(ctx, options, error);
+    });
     setCookie(ctx, await options.sessions.begin(key.id), SESSION_MS / 1_000);
     show(ctx, options, { ...WORD, title: 'This server is yours' }, shownOnce(key.secret));
   });

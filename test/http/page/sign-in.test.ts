@@ -119,6 +119,16 @@ describe('the operator’s site', () => {
     expect((await ask('/admin', { cookie: mine.cookie })).status).toBe(303);
   });
 
+  it('shows no live figures to whoever has signed out (A-5)', async () => {
+    const { cookie } = await signIn();
+    const live = await ask('/admin/live', { cookie });
+    expect(live.headers.get('content-type')).toContain('text/event-stream');
+    const csrf = csrfOf(await (await ask('/admin', { cookie })).text());
+    await send('/admin/logout', { csrf }, { cookie });
+    // It ends by itself: before it did not for ten minutes.
+    expect(await live.text()).toContain('event: figures');
+  });
+
   it('answers over https or on this machine alone (A-1, A-4)', async () => {
     // What fetch does not let anybody say.
     const away = (more: string) =>
@@ -166,5 +176,25 @@ describe('the claim link', () => {
     const code = (await app.app.sessions.offerClaim())!;
     clock.ms += 24 * HOUR;
     expect((await fetch(`${app.url}/admin/claim/${code}`, { method: 'POST' })).status).toBe(401);
+  });
+});
+
+describe('guessing keys and claim links', () => {
+  it('is stopped like guessing at the API (K-14)', async () => {
+    await using app = await startApp({
+      change: (config) => {
+        config.limits.floods = { unauthorizedPerMinute: 5, paymentRequiredPerMinute: 5 };
+      },
+    });
+    const tried = async (path: string, method: string) => {
+      const body = method === 'POST' ? new URLSearchParams({ key: 'ak_guess' }) : null;
+      return (await fetch(`${app.url}${path}`, { method, body })).status;
+    };
+    const statuses: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      statuses.push(await tried('/admin/login', 'POST'), await tried('/admin/claim/guess', 'GET'));
+    }
+    expect(statuses.slice(0, 4)).toEqual([401, 401, 401, 401]);
+    expect(statuses.slice(-2)).toEqual([429, 429]);
   });
 });
