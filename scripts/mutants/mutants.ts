@@ -139,12 +139,12 @@ export const MUTANTS: Mutant[] = [
     file: WINDOWS,
     edits: [
       [
-        '    const key = keys.get(id);\n',
-        '    const key = keys.get(id);\n    if (key && !kept.has(id)) kept.set(id, key.limit_nano);\n    if (key) key.limit_nano = kept.get(id)!;\n',
+        '  const key = keys.get(id);\n',
+        '  const key = keys.get(id);\n  if (key && !kept.has(id)) kept.set(id, key.limit_nano);\n  if (key) key.limit_nano = kept.get(id)!;\n',
       ],
       [
-        'function* keysOf(',
-        "const kept = new Map<string, KeyState['limit_nano']>();\n\nfunction* keysOf(",
+        'function keyOf(',
+        "const kept = new Map<string, KeyState['limit_nano']>();\n\nfunction keyOf(",
       ],
     ],
     tests: [MODEL],
@@ -155,8 +155,8 @@ export const MUTANTS: Mutant[] = [
     file: WINDOWS,
     edits: [
       [
-        'for (const id of [keyId, ...ancestors]) {',
-        'for (const id of [keyId, ...ancestors].slice(0, 1)) {',
+        'for (const id of ancestors) found.push(keyOf(id, keys));',
+        'for (const id of ancestors.slice(0, 0)) found.push(keyOf(id, keys));',
       ],
     ],
     tests: [MODEL],
