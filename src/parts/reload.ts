@@ -46,6 +46,7 @@ async function reload(options: ReloadOptions, next: Config, actor: string): Prom
   const { parts, live, now, make, http, gate, log } = options;
   const { payments, rails, networks, store } = parts;
   requireSamePlace(now.config, next);
+  requireSomethingToSell(now.config, next);
   const { config, needsRestart } = takeable(now.config, next);
   const nextRails = await rails.prepare(config.payments.networks);
   await atMost(payments.look(nextRails.added), NEW_RAILS_WAIT_MS);
@@ -80,6 +81,15 @@ function requireSamePlace(config: Config, next: Config): void {
   throw new AppError(
     'state_conflict',
     `${names.join(' and ')} cannot change while the server runs. Nothing was taken over: restart it.`,
+  );
+}
+
+/** A settings file that is being written is empty for a moment, or lacks its end. */
+function requireSomethingToSell(config: Config, next: Config): void {
+  if (config.channels.length === 0 || next.channels.length > 0) return;
+  throw new AppError(
+    'state_conflict',
+    'These settings have no channel, so nothing would be sold. Nothing was taken over: to stop selling, turn channels off or stop the server.',
   );
 }
 

@@ -30,6 +30,7 @@ const MAX_WAITING = 2_048;
 const MAX_BATCH = 512;
 const EVERY_MS = 5_000;
 const MAX_TRIES = 3;
+const CLOSE_MS = 2_000;
 const SAY_EVERY_MS = 60_000;
 const MAX_TEXT_CHARS = 256;
 const KINDS = { internal: 1, server: 2, client: 3 };
@@ -67,10 +68,17 @@ export class Exporter {
     return this.#sending;
   }
 
+  /** A collector that hangs does not keep the process from ending. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#sending;
-    await this.flush();
+    const last = (async () => {
+      await this.#sending;
+      await this.flush();
+    })();
+    const timer = Promise.withResolvers<void>();
+    const timeout = setTimeout(timer.resolve, CLOSE_MS);
+    await Promise.race([last, timer.promise]);
+    clearTimeout(timeout);
   }
 
   async #sendAll(): Promise<void> {

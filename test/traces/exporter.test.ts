@@ -52,6 +52,16 @@ describe('what waits to be sent', () => {
     expect(collector.requests[1]!.headers['x-key']).toBe('hidden');
   });
 
+  it('keeps nobody from ending while the collector hangs', async () => {
+    await using collector = await startUpstream(() => {});
+    const where = { url: collector.url, headers: {}, timeoutMs: 60_000, resource: {} };
+    const exporter = new Exporter({ ...where, log: { warn: () => {} } });
+    exporter.add(span('last'));
+    const closed = exporter.close();
+    await expect.poll(() => collector.requests.length).toBe(1);
+    await closed;
+  });
+
   it('does not follow a redirect with its headers', async () => {
     await using other = await startUpstream(json(200, {}));
     await using collector = await startUpstream((response) => {

@@ -1,4 +1,5 @@
 /** Forms do what the operator's API does: the same operation, so the same rights, checks, confirmations and log of changes. */
+import { randomUUID } from 'node:crypto';
 import { AppError } from '../../errors.ts';
 import { checked, type Operation } from '../operation.ts';
 import { html, type Html, type Piece } from './html.ts';
@@ -18,6 +19,7 @@ export function post(
 ): Html {
   return html`<form method="post" action="${to}" ${confirm && html` data-confirm="${confirm}"`}>
     <input type="hidden" name="csrf" value="${session.csrf}" />
+    <input type="hidden" name="once" value="${randomUUID()}" />
     ${fields} <button class="${tone}">${button}</button>
   </form>`;
 }

@@ -2,6 +2,7 @@
  * What every page and every form of the operator's site goes through: reached over https or on this machine alone, signed in, and, for a
  * form, sent by a page of ours. Sources: OWASP CSRF and session cheat sheets; fetch metadata.
  */
+import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isCsrf, type Session, type Sessions } from '../../auth/sessions.ts';
 import type { KeyPrincipal } from '../../auth/principal.ts';
@@ -112,8 +113,9 @@ export function stream(
   });
 }
 
-/** A form for operators. What goes wrong is said on a page of its own, with the way back. */
+/** A form for operators. What goes wrong is said on a page of its own, with the way back. Sent twice, it is done once: see `once`. */
 export function form(options: PageOptions, run: (call: PageCall) => Promise<FormAnswer>) {
+  const answers = new Map<string, Promise<FormAnswer>>();
   return guarded(options, async (ctx) => {
     requireOurPage(ctx);
     const call = await signedIn(options, ctx);
@@ -123,7 +125,7 @@ export function form(options: PageOptions, run: (call: PageCall) => Promise<Form
     call.form.delete('');
     const given = ctx.req.headers['x-csrf-token'] ?? call.form.get('csrf') ?? '';
     if (!isCsrf(call.session, String(given))) throw foreign();
-    const answer = await run(call);
+    const answer = await once(answers, call, run);
     if ('part' in answer) return sendHtml(ctx, 200, answer.part.text);
     if ('main' in answer) {
       const { main, ...frame } = answer;
@@ -133,6 +135,29 @@ export function form(options: PageOptions, run: (call: PageCall) => Promise<Form
     const query = answer.notice ? `?notice=${encodeURIComponent(answer.notice)}` : '';
     redirect(ctx, `${answer.to}${query}`);
   });
+}
+
+/** Forms that were answered, of each route: a second click comes within seconds. */
+const MAX_ANSWERED = 200;
+
+/** A form with a field `once` is done once for each value of it, and answered alike; one that failed may be sent again. */
+function once(
+  answers: Map<string, Promise<FormAnswer>>,
+  call: PageCall,
+  run: (call: PageCall) => Promise<FormAnswer>,
+): Promise<FormAnswer> {
+  const said = call.form.get('once');
+  call.form.delete('once');
+  if (said === null) return run(call);
+  const id = hash('sha256', `${call.session.csrf} ${said}`);
+  const known = answers.get(id);
+  if (known) return known;
+  const answer = run(call);
+  answers.set(id, answer);
+  answer.catch(() => answers.delete(id));
+  const [oldest] = answers.keys();
+  if (answers.size > MAX_ANSWERED && oldest !== undefined) answers.delete(oldest);
+  return answer;
 }
 
 /** For pages of those who are not signed in yet. `run` answers by itself. */

@@ -52,6 +52,23 @@ describe('the site’s pages about money', () => {
     expect((await boss.send(back, because)).status).toBe(409);
   });
 
+  it('gives credit once, however often one form is sent', async () => {
+    const text = await boss.page(`/admin/accounts/${account}`);
+    const form = /action="[^"]*\/grants"[\s\S]*?<\/form>/.exec(text)![0];
+    const [, once = ''] = /name="once" value="([^"]+)"/.exec(form)!;
+    const at = `/admin/accounts/${account}/grants`;
+    const credit = async () => app.balanceOf(wallet);
+    const before = await credit();
+    // One that fails is not held to be done.
+    expect((await boss.send(at, { amountUsd: '1', once })).status).toBe(400);
+    const clicks = Array.from({ length: 5 }, () =>
+      boss.send(at, { amountUsd: '1', once, ...because }),
+    );
+    const answers = await Promise.all(clicks);
+    expect(new Set(answers.map(({ status, to }) => `${status} ${to}`)).size).toBe(1);
+    expect((await credit()) - before).toBe(1_000_000_000);
+  });
+
   it('freezes and unfreezes', async () => {
     const at = `/admin/accounts/${account}`;
     expect((await boss.send(at, { state: 'frozen', ...because })).status).toBe(303);
