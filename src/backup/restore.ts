@@ -57,7 +57,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   try {
     const manifest = await take(options, staging);
     const results = await requireWhole(staging, options.nowMs);
-    if (!options.acceptRollback) await requireNoRollback(dataDir, manifest);
+    if (!options.acceptRollback) await requireNoRollback(staging, options, manifest);
     const hasMasterKey = await chooseMasterKey(staging, options);
     const since = Date.parse(manifest.madeAt) - REREAD_MARGIN_MS;
     const networks = [...options.networks];
@@ -158,15 +158,30 @@ async function requireWhole(staging: string, nowMs: number): Promise<number> {
   }
 }
 
-/** What the directory knows must be in the backup, at the same place. */
-async function requireNoRollback(dataDir: string, { head, madeAt }: Manifest): Promise<void> {
-  for (const known of [await readHead(join(dataDir, HEAD_FILE)), await headOf(dataDir)]) {
-    if (!known || known.seq === 0) continue;
-    if (known.seq === head.seq && known.hash === head.hash) continue;
-    throw new Error(
-      `The ledger in ${dataDir} is at seal ${known.seq}; this backup, made ${madeAt}, ends at seal ${head.seq}${known.seq <= head.seq ? ' of another history' : ''}. ` +
-        'Restoring it gives up everything between the two. --accept-rollback does that: payments made since are then read from the chain again, charges and API keys made since are lost.',
-    );
+/** What the directory knows must be in the backup, at the same place; what the backup knows beyond that is welcome. */
+async function requireNoRollback(
+  staging: string,
+  { dataDir }: RestoreOptions,
+  { head, madeAt }: Manifest,
+): Promise<void> {
+  const knownHeads = [await readHead(join(dataDir, HEAD_FILE)), await headOf(dataDir)];
+  const backup = openDatabase(join(staging, DATABASE_FILE), 'read');
+  try {
+    for (const known of knownHeads) {
+      if (!known || known.seq === 0) continue;
+      const seal = await backup.db
+        .selectFrom('seals')
+        .select('hash')
+        .where('seq', '=', known.seq)
+        .executeTakeFirst();
+      if (seal?.hash === known.hash) continue;
+      throw new Error(
+        `The ledger in ${dataDir} is at seal ${known.seq}; this backup, made ${madeAt}, ends at seal ${head.seq}${known.seq <= head.seq ? ' of another history' : ''}. ` +
+          'Restoring it gives up everything between the two. --accept-rollback does that: payments made since are then read from the chain again, charges and API keys made since are lost.',
+      );
+    }
+  } finally {
+    await backup.close();
   }
 }
 

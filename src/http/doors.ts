@@ -44,12 +44,17 @@ export function throughItsDoor(hasOwn: boolean, cors: Step): Step {
 export function isAskedDirectly({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const name = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
   const site = headers['sec-fetch-site'];
-  const isForwarded =
-    headers['x-forwarded-for'] !== undefined || headers['x-forwarded-proto'] !== undefined;
   return (
     (name === 'localhost' || isIP(name) !== 0) &&
     headers.origin === undefined &&
     (site === undefined || site === 'none' || site === 'same-origin') &&
-    !isForwarded
+    !isForwarded(headers)
   );
+}
+
+const PROXY_HEADERS = ['x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'x-real-ip', 'via'];
+
+/** Whether a proxy says that it stands between. */
+export function isForwarded(headers: IncomingMessage['headers']): boolean {
+  return PROXY_HEADERS.some((name) => headers[name] !== undefined);
 }

@@ -118,6 +118,24 @@ describe('a backup', () => {
     }
   });
 
+  it('that goes on where the ledger ends is welcome', async () => {
+    const wallet = await store.wallet('5');
+    await back(PASSPHRASE);
+    const dataDir = join(dir, 'behind');
+    await restore(dataDir, { passphrase: PASSPHRASE });
+    await store.wallet('7');
+    const { head } = await back(PASSPHRASE);
+    const restored = await restore(dataDir, { passphrase: PASSPHRASE });
+    expect(restored.manifest.head).toEqual(head);
+    const again = await testStore({ dataDir });
+    try {
+      expect(await again.available(wallet)).toBe(parseUsd('5'));
+      await again.check();
+    } finally {
+      await again.close();
+    }
+  });
+
   it('that is older than the ledger is refused unless the loss is accepted (S-25)', async () => {
     const wallet = await store.wallet('5');
     const { head } = await back();

@@ -9,6 +9,7 @@ import type { KeyPrincipal } from '../../auth/principal.ts';
 import type { Mode } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { Keys } from '../../keys/keys.ts';
+import { isForwarded } from '../doors.ts';
 import { errorAnswer, toAppError } from '../errors.ts';
 import { ipRanges, plainIp } from '../../ip-ranges.ts';
 import { keyPrincipal } from '../steps.ts';
@@ -209,10 +210,7 @@ function isPrivate(
   const host = request.headers.host ?? '';
   // What a browser dialled: a tunnel's end is this machine, also where a container's bridge lies between.
   const isLocal = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(host);
-  const isForwarded =
-    request.headers['x-forwarded-for'] !== undefined ||
-    request.headers['x-forwarded-proto'] !== undefined;
-  if (isLocal && !isForwarded) return true;
+  if (isLocal && !isForwarded(request.headers)) return true;
   const origin = origins.dialled(host);
   const isDialled = origin !== '' && new URL(origin).host === host.toLowerCase();
   if (!isDialled || !origin.startsWith('https:')) return false;
