@@ -38,6 +38,8 @@ export interface Checked {
 
 export class Setup {
   readonly #options: SetupOptions;
+  /** One save after another: the secrets of one must not come beside the file of another. */
+  #saving: Promise<unknown> = Promise.resolve();
 
   constructor(options: SetupOptions) {
     this.#options = options;
@@ -73,7 +75,13 @@ export class Setup {
   }
 
   /** Writes DATA_DIR/farebox.yaml and keeps its secrets sealed. Errors: forbidden, state_conflict where settings are fixed. */
-  async save(who: Operator, { text, secrets }: Draft): Promise<void> {
+  save(who: Operator, draft: Draft): Promise<void> {
+    const turn = this.#saving.then(() => this.#saveNow(who, draft));
+    this.#saving = turn.catch(() => {});
+    return turn;
+  }
+
+  async #saveNow(who: Operator, { text, secrets }: Draft): Promise<void> {
     const { ledger, masterKey, config } = this.#options;
     const actor = operatorName(who);
     const locked = this.lockedBecause;
@@ -81,11 +89,16 @@ export class Setup {
     const path = join(config.dataDir, SETTINGS_FILE);
     // Written beside it first: where the disk is full or closed, no secret of the settings in force has changed.
     const part = await writeBeside(path, text);
-    await ledger.write(async (tx) => {
-      await keepSecrets(tx, masterKey.values, secrets);
-      const detail = { secrets: Object.keys(secrets) };
-      await audit(tx, { actor, action: 'settings.save', target: SETTINGS_FILE, detail });
-    });
+    try {
+      await ledger.write(async (tx) => {
+        await keepSecrets(tx, masterKey.values, secrets);
+        const detail = { secrets: Object.keys(secrets) };
+        await audit(tx, { actor, action: 'settings.save', target: SETTINGS_FILE, detail });
+      });
+    } catch (error) {
+      await rm(part, { force: true });
+      throw error;
+    }
     // What somebody wrote by hand is not lost.
     await copyFile(path, `${path}.before`).catch((error: unknown) => {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
