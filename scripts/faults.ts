@@ -7,7 +7,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +15,8 @@ import { DATABASE_FILE } from '../src/ledger/store.ts';
 import { parseUsd } from '../src/money.ts';
 import { verifyStore } from '../src/verify.ts';
 import { Agent } from './faults/agent.ts';
+import { freePort } from './free-port.ts';
+import { randomFrom } from './random.ts';
 
 const AGENTS = 6;
 const READY_MS = 15_000;
@@ -145,24 +146,4 @@ function report(): void {
       `${sum((a) => a.acknowledged.charges.size)} charges acknowledged and found; ` +
       `start to ready: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, worst ${at(1)} ms`,
   );
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (typeof address !== 'object' || !address) throw new Error('no free port');
-  return address.port;
-}
-
-/** Mulberry32: the same kills for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -8,7 +8,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +15,8 @@ import { openDatabase } from '../src/db/open.ts';
 import { DATABASE_FILE } from '../src/ledger/store.ts';
 import { verifyStore } from '../src/verify.ts';
 import { Studio } from './faults/studio.ts';
+import { freePort } from './free-port.ts';
+import { randomFrom } from './random.ts';
 
 const CALLERS = 6;
 const READY_MS = 20_000;
@@ -246,24 +247,4 @@ async function rssMb({ pid }: ChildProcess): Promise<number> {
 function fault(message: string): void {
   faults += 1;
   console.error(`FAULT ${message}`);
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (typeof address !== 'object' || !address) throw new Error('no free port');
-  return address.port;
-}
-
-/** Mulberry32: the same kills for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -10,7 +10,8 @@ import { silentLog } from '../../src/log.ts';
 import { newId } from '../../src/ids.ts';
 import { SYSTEM } from '../../src/ledger/ledger.ts';
 import { parseUsd } from '../../src/money.ts';
-import { type Child, freePort, healthy, SERVER_CPU, startNode } from './process.ts';
+import { freePort } from '../free-port.ts';
+import { type Child, healthy, SERVER_CPU, startNode } from './process.ts';
 import { MODEL, SLOW_MODEL } from './shapes.ts';
 
 /** As many customers as keep a batch from being one row. */

@@ -8,7 +8,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BIG, BIG_ADDRESS, fill, idOf } from './pages/fill.ts';
-import { cpuMicros, freePort, healthy, LOAD_CPU, memoryMb, startNode } from './process.ts';
+import { freePort } from '../free-port.ts';
+import { cpuMicros, healthy, LOAD_CPU, memoryMb, startNode } from './process.ts';
 
 const ADMIN_KEY = `ak_${'0123456789abcdef'.repeat(4)}`;
 const SLOW_MS = 150;

@@ -32,7 +32,8 @@ const OTHER_METHODS = [
   'permissionContext',
 ];
 
-const TRANSFER_WITH_AUTHORIZATION = {
+/** EIP-3009, as EIP-712 signs it. */
+export const TRANSFER_WITH_AUTHORIZATION = {
   TransferWithAuthorization: [
     { name: 'from', type: 'address' },
     { name: 'to', type: 'address' },

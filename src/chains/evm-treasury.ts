@@ -9,22 +9,11 @@ import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
 import type { NetworkConfig } from '../config/config.ts';
 import type { Evidence, PayoutOrder, SignedPayment, TransferQuery } from './chain.ts';
 import type { EvmChain } from './evm-chain.ts';
-import { chainIdOf } from './evm-payload.ts';
+import { chainIdOf, TRANSFER_WITH_AUTHORIZATION } from './evm-payload.ts';
 import { transfersTo } from './evm-token.ts';
 
 /** After that an authorization that never reached the chain is dead, and a fresh one may be signed. */
 const VALID_SECONDS = 900;
-
-const AUTHORIZATION = {
-  TransferWithAuthorization: [
-    { name: 'from', type: 'address' },
-    { name: 'to', type: 'address' },
-    { name: 'value', type: 'uint256' },
-    { name: 'validAfter', type: 'uint256' },
-    { name: 'validBefore', type: 'uint256' },
-    { name: 'nonce', type: 'bytes32' },
-  ],
-} as const;
 
 export class EvmTreasury {
   readonly address: string;
@@ -53,7 +42,7 @@ export class EvmTreasury {
         chainId: chainIdOf(network),
         verifyingContract: asset as Hex,
       },
-      types: AUTHORIZATION,
+      types: TRANSFER_WITH_AUTHORIZATION,
       primaryType: 'TransferWithAuthorization',
       message: {
         from: this.address as Hex,

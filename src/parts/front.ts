@@ -32,7 +32,7 @@ export function frontOf(config: Config, parts: Parts, tools: FrontTools): Front 
     origins,
     port: () => gate.operatorPort,
     closedBecause: () => gate.closedBecause,
-    ...site.under(config),
+    ...site,
     payments: parts.payments.under(config.payments),
     chats: createChats(path),
     audio: audioPaths(path),

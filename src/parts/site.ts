@@ -39,8 +39,8 @@ export interface SiteParts {
 
 export interface Site {
   playground: Playground;
-  /** What pages show and do under these settings. */
-  under(config: Config): { setup: Setup; selfTest: SelfTest; playground: Playground };
+  setup: Setup;
+  selfTest: SelfTest;
 }
 
 /** `live`: see liveConfig. */
@@ -49,15 +49,10 @@ export function createSite(live: Config, { store, catalogue, clock, log, tools }
   const { environment = {}, cwd = live.dataDir, apply = null } = tools ?? {};
   const spawn = tools?.spawnSelf ?? null;
   const idleMs = tools?.playgroundIdleMs;
+  // One for all reloads, so that saves take turns.
+  const setup = new Setup({ ledger, masterKey, clock, config: live, environment, cwd, apply });
   const playground = new Playground({ config: live, catalogue, clock, log, spawn, idleMs });
-  return {
-    playground,
-    under: (config) => ({
-      setup: new Setup({ ledger, masterKey, clock, config, environment, cwd, apply }),
-      selfTest: tools ? () => selfTest(tools.runSelf) : null,
-      playground,
-    }),
-  };
+  return { playground, setup, selfTest: tools ? () => selfTest(tools.runSelf) : null };
 }
 
 /** The demo has a directory, a port and play money of its own. */

@@ -4,7 +4,7 @@ import { Ajv } from 'ajv';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { type Schema, Shape } from '../../src/config/shape.ts';
-import { randomFrom } from '../support/random.ts';
+import { randomFrom } from '../../scripts/random.ts';
 
 type Tree = Record<string, unknown> | unknown[];
 

@@ -2,9 +2,9 @@
  * What the smoke tests run: the program from source, as one file, or out of its image, each as its users would. Which one it is stands in
  * FAREBOX_SMOKE, put there by scripts/smoke.ts.
  */
+import { freePort } from '../../scripts/free-port.ts';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -218,13 +218,4 @@ async function cpuMsOf(pid: number): Promise<number> {
     .slice(11, 13)
     .map(Number);
   return (user + system) * TICK_MS;
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (typeof address !== 'object' || !address) throw new Error('no free port');
-  return address.port;
 }

@@ -1,10 +1,17 @@
 /** Forms do what the operator's API does: the same operation, so the same rights, checks, confirmations and log of changes. */
 import { randomUUID } from 'node:crypto';
+import { principalName } from '../../auth/principal.ts';
 import { AppError } from '../../errors.ts';
+import { Run } from '../../idempotency/run.ts';
+import { keptAnswer } from '../idempotent.ts';
 import { checked, type Operation } from '../operation.ts';
 import { html, type Html, type Piece } from './html.ts';
+import { goneSignal } from '../request.ts';
 import { form, type FormAnswer, type PageCall, type PageOptions } from './page.ts';
 import { field } from './pieces.ts';
+
+/** Of a form's own id: ours have 36 characters. */
+const MAX_ONCE = 100;
 
 /** A form that changes something. `confirm`: asked before it is sent. */
 export function post(
@@ -38,7 +45,44 @@ export interface Action {
 }
 
 export function act(options: PageOptions, { operation, fields = said, done }: Action) {
-  return form(options, async (call) => done(await run(operation, call, fields(call.form)), call));
+  return form(options, async (call) => {
+    const once = call.form.get('once');
+    call.form.delete('once');
+    const asked = fields(call.form);
+    const isOnce = operation.mints && once !== null;
+    const work = isOnce
+      ? runOnce(options, operation, call, { once, asked })
+      : run(operation, call, asked);
+    return done(await work, call);
+  });
+}
+
+/** What makes something is made once by one form, however often it is sent: as with an Idempotency-Key at the API. */
+async function runOnce(
+  { idempotency }: PageOptions,
+  operation: Operation,
+  call: PageCall,
+  { once, asked }: { once: string; asked: Record<string, unknown> },
+): Promise<unknown> {
+  const { operator, ctx } = call;
+  const begun = await idempotency.begin({
+    principal: principalName(operator),
+    key: `form ${once.slice(0, MAX_ONCE)}`,
+    method: ctx.method,
+    path: ctx.url,
+    body: Buffer.from(JSON.stringify(asked)),
+    requestId: ctx.state.requestId,
+    isPaid: false,
+    headers: () => ({}),
+    signal: goneSignal(ctx.res),
+  });
+  if (!(begun instanceof Run)) return JSON.parse(begun.body.toString()) as unknown;
+  let answer: unknown;
+  await begun.during(async () => {
+    answer = await run(operation, call, asked);
+    await begun.made(keptAnswer(operation.status ?? 200, answer));
+  });
+  return answer;
 }
 
 /** Runs an operation for whoever is signed in here. */

@@ -35,7 +35,7 @@ export function live(options: LiveOptions) {
         const now = JSON.stringify(figuresOf(await options.operator.standing.now()));
         ctx.res.write(now === last ? ': still\n\n' : `event: figures\ndata: ${now}\n\n`);
         last = now;
-        await pause(gone);
+        await pause(EVERY_MS, gone);
       }
       ctx.res.end();
     } finally {
@@ -44,9 +44,10 @@ export function live(options: LiveOptions) {
   });
 }
 
-function pause(signal: AbortSignal): Promise<void> {
+/** Ends earlier where the page is gone. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, EVERY_MS);
+  const timer = setTimeout(resolve, ms);
   signal.addEventListener('abort', () => resolve(), { once: true });
   return promise.finally(() => clearTimeout(timer));
 }

@@ -2,7 +2,6 @@
  * What every page and every form of the operator's site goes through: reached over https or on this machine alone, signed in, and, for a
  * form, sent by a page of ours. Sources: OWASP CSRF and session cheat sheets; fetch metadata.
  */
-import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isCsrf, type Session, type Sessions } from '../../auth/sessions.ts';
 import type { KeyPrincipal } from '../../auth/principal.ts';
@@ -11,6 +10,7 @@ import { AppError } from '../../errors.ts';
 import type { Keys } from '../../keys/keys.ts';
 import { isForwarded } from '../doors.ts';
 import { errorAnswer, toAppError } from '../errors.ts';
+import type { IdempotentOptions } from '../idempotent.ts';
 import { ipRanges, plainIp } from '../../ip-ranges.ts';
 import { keyPrincipal } from '../steps.ts';
 import type { Log } from '../../log.ts';
@@ -18,7 +18,7 @@ import { type Context, readBody } from '../request.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { layout } from './layout.ts';
 
-export interface PageOptions {
+export interface PageOptions extends IdempotentOptions {
   sessions: Sessions;
   keys: Keys;
   log: Log;
@@ -114,9 +114,8 @@ export function stream(
   });
 }
 
-/** A form for operators. What goes wrong is said on a page of its own, with the way back. Sent twice, it is done once: see `once`. */
+/** A form for operators. What goes wrong is said on a page of its own, with the way back. */
 export function form(options: PageOptions, run: (call: PageCall) => Promise<FormAnswer>) {
-  const answers = new Map<string, Promise<FormAnswer>>();
   return guarded(options, async (ctx) => {
     requireOurPage(ctx);
     const call = await signedIn(options, ctx);
@@ -126,7 +125,7 @@ export function form(options: PageOptions, run: (call: PageCall) => Promise<Form
     call.form.delete('');
     const given = ctx.req.headers['x-csrf-token'] ?? call.form.get('csrf') ?? '';
     if (!isCsrf(call.session, String(given))) throw foreign();
-    const answer = await once(answers, call, run);
+    const answer = await run(call);
     if ('part' in answer) return sendHtml(ctx, 200, answer.part.text);
     if ('main' in answer) {
       const { main, ...frame } = answer;
@@ -136,29 +135,6 @@ export function form(options: PageOptions, run: (call: PageCall) => Promise<Form
     const query = answer.notice ? `?notice=${encodeURIComponent(answer.notice)}` : '';
     redirect(ctx, `${answer.to}${query}`);
   });
-}
-
-/** Forms that were answered, of each route: a second click comes within seconds. */
-const MAX_ANSWERED = 200;
-
-/** A form with a field `once` is done once for each value of it, and answered alike; one that failed may be sent again. */
-function once(
-  answers: Map<string, Promise<FormAnswer>>,
-  call: PageCall,
-  run: (call: PageCall) => Promise<FormAnswer>,
-): Promise<FormAnswer> {
-  const said = call.form.get('once');
-  call.form.delete('once');
-  if (said === null) return run(call);
-  const id = hash('sha256', `${call.session.csrf} ${said}`);
-  const known = answers.get(id);
-  if (known) return known;
-  const answer = run(call);
-  answers.set(id, answer);
-  answer.catch(() => answers.delete(id));
-  const [oldest] = answers.keys();
-  if (answers.size > MAX_ANSWERED && oldest !== undefined) answers.delete(oldest);
-  return answer;
 }
 
 /** For pages of those who are not signed in yet. `run` answers by itself. */

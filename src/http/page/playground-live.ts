@@ -5,6 +5,7 @@ import { isOver, type Run } from '../../playground/run.ts';
 import { sendBytes } from '../media/file.ts';
 import { goneSignal } from '../request.ts';
 import { idOf } from './actions.ts';
+import { pause } from './live.ts';
 import { stream } from './page.ts';
 import { chainOf, isShown, money, type RunPageOptions, stepText } from './playground.ts';
 
@@ -35,7 +36,7 @@ export function runLive(options: RunPageOptions) {
         if (now !== last) ctx.res.write(`event: figures\ndata: ${now}\n\n`);
         last = now;
         if (isOver(run)) break;
-        await pause(gone);
+        await pause(LOOK_MS, gone);
       }
       if (isOver(run)) ctx.res.write('event: done\ndata: {}\n\n');
       ctx.res.end();
@@ -59,13 +60,6 @@ function figuresOf(run: Run): Record<string, string> {
     before: money(before),
     after: money(after),
   };
-}
-
-function pause(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, LOOK_MS);
-  signal.addEventListener('abort', () => resolve(), { once: true });
-  return promise.finally(() => clearTimeout(timer));
 }
 
 /** GET /admin/playground/runs/{id}/results/{place}: a file, for the session whose run made it. One range at most. */

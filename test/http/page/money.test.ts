@@ -67,6 +67,9 @@ describe('the site’s pages about money', () => {
     const answers = await Promise.all(clicks);
     expect(new Set(answers.map(({ status, to }) => `${status} ${to}`)).size).toBe(1);
     expect((await credit()) - before).toBe(1_000_000_000);
+    // Gone back to, and filled in with something else: that is another form.
+    expect((await boss.send(at, { amountUsd: '2', once, ...because })).status).toBe(422);
+    expect((await credit()) - before).toBe(1_000_000_000);
   });
 
   it('freezes and unfreezes', async () => {
